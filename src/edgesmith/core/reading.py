@@ -1,0 +1,39 @@
+"""A number and how it was obtained; the three kinds are never mixed."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Kind = Literal["measured", "emulated", "estimated"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One figure of one artifact.
+
+    Attributes:
+        value: in `unit`.
+        unit: "B", "ms", "uJ", "cycles", "instructions", "%", ...
+        kind: measured on the hardware itself, emulated on a model of the core that counts what it
+            executes, or estimated from a cost model.
+        how: one sentence; for estimates it names the model and its stated error.
+        spread: half-width in `unit` (interquartile of repeats, or the model's stated error); None when exact.
+    """
+
+    value: float
+    unit: str
+    kind: Kind
+    how: str
+    spread: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a plain dict."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Reading":
+        """Inverse of `to_json`."""
+        return cls(**data)
+
+    def __str__(self) -> str:
+        spread = f" ±{self.spread:.3g}" if self.spread else ""
+        return f"{self.value:,.6g}{spread} {self.unit} ({self.kind})"
