@@ -1,0 +1,36 @@
+"""Seeded, disjoint splits with every class in each."""
+
+import numpy as np
+
+from edgesmith.core.errors import BadInput
+from edgesmith.core.task import Split
+
+
+def stratified_parts(labels: np.ndarray, fractions: tuple[float, ...], seed: int) -> list[np.ndarray]:
+    """Deal the samples of each class out to parts.
+
+    Args:
+        labels: (n,) integer classes.
+        fractions: share of each part; they add up to one.
+
+    Returns:
+        One sorted array of sample indices per part: disjoint, together all n.
+
+    >>> [part.tolist() for part in stratified_parts(np.array([0, 0, 1, 1]), (0.5, 0.5), seed=0)]
+    [[0, 2], [1, 3]]
+    """
+    if abs(sum(fractions) - 1) > 1e-9 or min(fractions) <= 0:
+        raise BadInput(f"splits: fractions are {fractions}; need numbers above zero that add up to one.")
+    rng = np.random.default_rng(seed)
+    parts: list[list[np.ndarray]] = [[] for _ in fractions]
+    for value in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == value))
+        bounds = np.round(np.cumsum(fractions)[:-1] * len(members)).astype(int)
+        for part, chunk in zip(parts, np.split(members, bounds), strict=True):
+            part.append(chunk)
+    return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def take(inputs: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> Split:
+    """The samples at `rows` as a split."""
+    return Split(inputs[rows], labels[rows])

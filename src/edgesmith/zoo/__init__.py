@@ -1,0 +1,65 @@
+"""Testbeds: a task, a model, its recipe and its trained weights.
+
+    zoo.names()                 every net
+    zoo.info("digits-resnet")   its facts, without importing torch
+    zoo.load("digits-resnet")   task and model, ready to use
+    zoo.train("fashion-cnn")    train one whose weights are not shipped
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgesmith.zoo.entries import ENTRIES, Entry, entry
+
+if TYPE_CHECKING:
+    from edgesmith.zoo.testbed import Testbed, Trained
+
+__all__ = ["Entry", "info", "load", "names", "train"]
+
+
+def names() -> tuple[str, ...]:
+    """Every net of the zoo."""
+    return tuple(listed.name for listed in ENTRIES)
+
+
+def info(name: str) -> Entry:
+    """The facts about one net.
+
+    Raises:
+        BadInput: no net of that name.
+    """
+    return entry(name)
+
+
+def load(name: str) -> "Testbed":
+    """The task and the trained model of one net.
+
+    Raises:
+        BadInput: no net of that name, or damaged weights.
+        Missing: its data or its weights are not on this machine; the message says how to get them.
+    """
+    from edgesmith.zoo.testbed import load_testbed
+
+    return load_testbed(entry(name))
+
+
+def train(
+    name: str,
+    seed: int = 0,
+    out: Path | None = None,
+    progress: Callable[[int, float], None] = lambda epoch, loss: None,
+) -> "Trained":
+    """Train one net by its recipe; a killed run goes on where it was.
+
+    Args:
+        out: the checkpoint to write; by default in the user's cache, where `load` finds it (seed 0).
+        progress: called with each finished epoch and its mean loss.
+
+    Raises:
+        BadInput: no net of that name, or it has no data to train on.
+        Missing: its data is not on this machine.
+    """
+    from edgesmith.zoo.testbed import train_testbed
+
+    return train_testbed(entry(name), seed, out, progress)

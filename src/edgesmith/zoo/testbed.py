@@ -1,0 +1,117 @@
+"""A net of the zoo made ready: its task, its module with the trained weights, an example input."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from edgesmith.core.errors import BadInput, Missing
+from edgesmith.core.task import Task
+from edgesmith.data import named_task
+from edgesmith.zoo.builders import build
+from edgesmith.zoo.entries import Entry
+from edgesmith.zoo.training import evaluate, save_tensors, train_module
+
+SHIPPED = Path(__file__).parent / "checkpoints"
+
+
+@dataclass(frozen=True)
+class Testbed:
+    """A task and the model for it.
+
+    Attributes:
+        task: None for a shape without data.
+        module: in eval mode, trained weights in place.
+        example_inputs: for `module(*example_inputs)`, batch 1, normalized float32.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    name: str
+    task: Task | None
+    module: nn.Module
+    example_inputs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run gave.
+
+    Attributes:
+        validation, test: the task's metric on these splits.
+        seconds: of this run; less than the whole when it was resumed.
+    """
+
+    checkpoint: Path
+    validation: float
+    test: float
+    seconds: float
+
+
+def cache_folder() -> Path:
+    """Where this user's trained checkpoints are: EDGESMITH_CACHE, else the XDG cache folder."""
+    if chosen := os.environ.get("EDGESMITH_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgesmith"
+
+
+def load_testbed(entry: Entry) -> Testbed:
+    """Task, module with weights, example input; errors as in `zoo.load`."""
+    module = build(entry.name).eval()
+    task = None if entry.dataset is None else named_task(entry.dataset)
+    if task is None:
+        example = torch.rand(entry.input_shape, generator=torch.Generator().manual_seed(0))
+        return Testbed(entry.name, None, module, (example,))
+    load_weights(module, weights_file(entry))
+    example = torch.from_numpy(task.normalize(task.calibration.inputs[:1]))
+    return Testbed(entry.name, task, module, (example,))
+
+
+def weights_file(entry: Entry) -> Path:
+    """Where the trained weights are: the user's own training first, then those shipped.
+
+    Raises:
+        Missing: neither is there.
+    """
+    for folder in (cache_folder() / "zoo", SHIPPED):
+        path = folder / f"{entry.name}.safetensors"
+        if path.exists():
+            return path
+    raise Missing(f"zoo: {entry.name} has no trained weights on this machine. Run: edgesmith zoo train {entry.name}")
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Put the weights of a safetensors file into `module`, every name and shape matching.
+
+    Raises:
+        BadInput: the file is damaged or of another net.
+    """
+    try:
+        module.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise BadInput(f"zoo: {path} does not hold this net's weights ({error}). Delete it and train again.") from error
+
+
+def train_testbed(
+    entry: Entry, seed: int, out: Path | None, progress: Callable[[int, float], None]
+) -> Trained:
+    """Train by the recipe and save the checkpoint; errors as in `zoo.train`."""
+    if entry.dataset is None or entry.recipe is None:
+        raise BadInput(f"zoo: {entry.name} is a shape without data; need a testbed. See: edgesmith zoo")
+    task = named_task(entry.dataset)
+    out = out or cache_folder() / "zoo" / f"{entry.name}.safetensors"
+    state_file = out.with_name(f"{out.stem}.seed{seed}.state")
+    begin = time.perf_counter()
+    module = train_module(build(entry.name, seed), task, entry.recipe, seed, state_file, progress)
+    seconds = time.perf_counter() - begin
+    validation, test = (evaluate(module, task, split) for split in (task.validation, task.test))
+    facts = {"net": entry.name, "seed": seed, "recipe": entry.recipe, "validation": validation, "test": test}
+    save_tensors(out, module.state_dict(), {name: str(value) for name, value in facts.items()})
+    state_file.unlink()
+    return Trained(out, validation, test, seconds)
