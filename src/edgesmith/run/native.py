@@ -1,0 +1,88 @@
+"""Run a compiled model on this machine, in this process, through its C interface."""
+
+import ctypes
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgesmith.core.errors import BadInput
+from edgesmith.core.interface import Interface, Port, encode
+
+Trace = ctypes.CFUNCTYPE(None, ctypes.c_int32)
+
+
+class Native:
+    """A compiled model loaded from a library that this machine built itself.
+
+    The arena and the state block belong to the instance; it is not safe to share between threads.
+
+    Args:
+        library: built from the graph, never one that came with an artifact.
+    """
+
+    def __init__(self, library: Path, interface: Interface) -> None:
+        self.interface = interface
+        self._library = ctypes.CDLL(str(library))
+        self._run = getattr(self._library, f"{interface.name}_run")
+        self._run.restype = ctypes.c_int
+        self._arena = _aligned(interface.arena_bytes, interface.alignment)
+        self._state = _aligned(interface.state_bytes, interface.alignment)
+        self.reset()
+
+    def reset(self) -> None:
+        """Put the states back to their initial values."""
+        getattr(self._library, f"{self.interface.name}_init")(_pointer(self._state))
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One inference.
+
+        Args:
+            inputs: input name to array; see `core.interface.encode` for what is accepted.
+
+        Returns:
+            Output name to stored values, copied out of the arena.
+
+        Raises:
+            BadInput: an input is missing or malformed.
+        """
+        arrays = [np.ascontiguousarray(encode(port.tensor, _get(inputs, port))) for port in self.interface.inputs]
+        given = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+        made = (ctypes.c_void_p * len(self.interface.outputs))()
+        if self._run(given, made, _pointer(self._state), _pointer(self._arena)) != 0:
+            raise BadInput(f"run: {self.interface.name} refused its arguments.")
+        return {port.tensor.name: _copy(port, made[i]) for i, port in enumerate(self.interface.outputs)}
+
+    def trace(self, callback: Callable[[int], None] | None) -> None:
+        """Call `callback(op index)` after each op, if the library was built with tracing."""
+        self._trace = Trace(callback) if callback else Trace()
+        ctypes.c_void_p.in_dll(self._library, f"{self.interface.name}_trace").value = ctypes.cast(
+            self._trace, ctypes.c_void_p
+        ).value
+
+    def peek(self, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """A copy of a tensor in the arena; only meaningful from inside a trace."""
+        count = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        return self._arena[offset : offset + count].copy().view(dtype).reshape(shape)
+
+
+def _get(inputs: Mapping[str, np.ndarray], port: Port) -> np.ndarray:
+    if port.tensor.name not in inputs:
+        raise BadInput(f"run: input {port.tensor.name!r} is missing; need {port.tensor.dtype} {port.tensor.shape}.")
+    return inputs[port.tensor.name]
+
+
+def _copy(port: Port, address: int | None) -> np.ndarray:
+    tensor = port.tensor
+    raw = ctypes.string_at(address or 0, tensor.nbytes)
+    return np.frombuffer(raw, tensor.dtype).reshape(tensor.shape).copy()
+
+
+def _aligned(nbytes: int, alignment: int) -> np.ndarray:
+    block = np.zeros(nbytes + alignment, np.uint8)
+    start = -block.ctypes.data % alignment
+    return block[start : start + nbytes]
+
+
+def _pointer(block: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(block.ctypes.data)
