@@ -21,7 +21,9 @@ def digits_task(seed: int = 0) -> Task:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise Missing('digits: scikit-learn is not installed; it holds the data. pip install "edgesmith[fit]"') from error
+        raise Missing(
+            'digits: scikit-learn is not installed; it holds the data. pip install "edgesmith[fit]"'
+        ) from error
     bunch = load_digits()
     inputs = bunch.images.astype(np.uint8)[:, None]
     labels = bunch.target.astype(np.int64)

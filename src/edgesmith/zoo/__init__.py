@@ -1,9 +1,9 @@
 """Testbeds: a task, a model, its recipe and its trained weights.
 
-    zoo.names()                 every net
-    zoo.info("digits-resnet")   its facts, without importing torch
-    zoo.load("digits-resnet")   task and model, ready to use
-    zoo.train("fashion-cnn")    train one whose weights are not shipped
+zoo.names()                 every net
+zoo.info("digits-resnet")   its facts, without importing torch
+zoo.load("digits-resnet")   task and model, ready to use
+zoo.train("fashion-cnn")    train one whose weights are not shipped
 """
 
 from collections.abc import Callable
@@ -32,8 +32,11 @@ def info(name: str) -> Entry:
     return entry(name)
 
 
-def load(name: str) -> "Testbed":
+def load(name: str, with_data: bool = True) -> "Testbed":
     """The task and the trained model of one net.
+
+    Args:
+        with_data: read its data too; without, the task is None and the example input is zeros.
 
     Raises:
         BadInput: no net of that name, or damaged weights.
@@ -41,7 +44,7 @@ def load(name: str) -> "Testbed":
     """
     from edgesmith.zoo.testbed import load_testbed
 
-    return load_testbed(entry(name))
+    return load_testbed(entry(name), with_data)
 
 
 def train(

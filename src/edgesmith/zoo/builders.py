@@ -5,16 +5,66 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from edgesmith.zoo.entries import Entry
 from edgesmith.zoo.models.digits import DigitsCnn, DigitsResnet
+from edgesmith.zoo.models.fashion import FashionCnn
+from edgesmith.zoo.models.lstm import LstmClassifier
+from edgesmith.zoo.models.mlperf_tiny import DsCnn, FcAutoencoder, MobilenetV1, Resnet8
+from edgesmith.zoo.models.mobilenet_v2 import MobilenetV2
+from edgesmith.zoo.models.speech import SpeechDscnn
+from edgesmith.zoo.models.tabular import ScoringAutoencoder
+from edgesmith.zoo.models.vit import Vit
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "digits-cnn": DigitsCnn,
     "digits-resnet": DigitsResnet,
+    "fashion-cnn": FashionCnn,
+    "fashion-vit": lambda: Vit(channels=1, size=28, patch=4, classes=10),
+    "speech-dscnn": SpeechDscnn,
+    "occupancy-lstm": lambda: LstmClassifier(channels=5, hidden=24, classes=2),
+    "nslkdd-autoencoder": lambda: ScoringAutoencoder(features=122, hidden=64, code=12),
+    "ds-cnn": DsCnn,
+    "mobilenet-v1-025": MobilenetV1,
+    "resnet8": Resnet8,
+    "fc-autoencoder": FcAutoencoder,
+    "vit": lambda: Vit(channels=3, size=32, patch=4, classes=10),
+    "lstm": lambda: LstmClassifier(channels=6, hidden=32, classes=6),
 }
 
 
-def build(name: str, seed: int = 0) -> nn.Module:
-    """A net with the weights that `seed` gives; the global random state is left as it was."""
+def build(entry: Entry, seed: int = 0) -> nn.Module:
+    """A net in training mode with the weights that `seed` gives; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return BUILDERS[name]()
+        return MobilenetV2(entry.width) if entry.width else BUILDERS[entry.name]()
+
+
+def random_net(entry: Entry, seed: int = 0) -> nn.Module:
+    """A net that looks trained though it is not, in eval mode.
+
+    He's initialization, batch norms with scales and shifts of their own and the statistics of seeded random
+    inputs: every layer then carries values of a sensible size, so that quantizing the net is a fair exercise.
+    """
+    module = build(entry, seed)
+    generator = torch.Generator().manual_seed(seed)
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight, 0.7, 1.3, generator=generator)
+            nn.init.normal_(layer.bias, 0, 0.2, generator=generator)
+    settle(module, torch.rand((16, *entry.input_shape[1:]), generator=generator))
+    return module.eval()
+
+
+@torch.no_grad()
+def settle(module: nn.Module, inputs: torch.Tensor) -> None:
+    """Give every batch norm the mean and variance it sees on `inputs`."""
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    module.train()(inputs)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.num_batches_tracked.zero_()

@@ -1,9 +1,11 @@
 """What the zoo holds: one frozen record per net, free of torch so that it can be listed at once."""
 
+import re
 from dataclasses import dataclass
 
 from edgesmith.core.errors import BadInput
 from edgesmith.zoo.recipe import Recipe
+from edgesmith.zoo.shapes import mobilenet_v2_parameters
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Entry:
         reference: the metric on the test split that the recipe reached with seed 0; None when it has no data.
         seconds: that training took, on one thread.
         shipped: the trained weights come with the package.
+        width: of a MobileNetV2, as a multiple of the paper's; 0 for all others.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Entry:
     reference: float | None = None
     seconds: float | None = None
     shipped: bool = False
+    width: float = 0.0
 
 
 DIGITS = (
@@ -60,7 +64,93 @@ DIGITS = (
     ),
 )
 
-ENTRIES: tuple[Entry, ...] = DIGITS
+TESTBEDS = (
+    Entry(
+        name="fashion-cnn",
+        what="a small convolutional net on 28x28 pictures of clothes",
+        source="this project",
+        input_shape=(1, 1, 28, 28),
+        parameters=30_266,
+        dataset="fashion-mnist",
+        recipe=Recipe(epochs=8, batch=128, learning_rate=4e-3, augment="flip_shift"),
+    ),
+    Entry(
+        name="fashion-vit",
+        what="a vision transformer of four blocks on 28x28 pictures of clothes",
+        source="arXiv:2010.11929, made small",
+        input_shape=(1, 1, 28, 28),
+        parameters=138_890,
+        dataset="fashion-mnist",
+        recipe=Recipe(epochs=8, batch=128, learning_rate=1e-3, weight_decay=0.05, augment="flip_shift"),
+    ),
+    Entry(
+        name="speech-dscnn",
+        what="spoken digits from one second of raw 8 kHz sound; the log-mel front end is part of the net",
+        source="arXiv:1711.07128, made smaller",
+        input_shape=(1, 8000),
+        parameters=14_218,
+        dataset="fsdd",
+        recipe=Recipe(epochs=30, batch=64, learning_rate=4e-3, augment="shift"),
+    ),
+    Entry(
+        name="occupancy-lstm",
+        what="whether a room is occupied, from 24 minutes of temperature, humidity, light and CO2",
+        source="this project",
+        input_shape=(1, 5, 24),
+        parameters=3_026,
+        dataset="occupancy",
+        recipe=Recipe(epochs=10, batch=64, learning_rate=3e-3),
+    ),
+    Entry(
+        name="nslkdd-autoencoder",
+        what="how unlike normal traffic a network connection is",
+        source="this project",
+        input_shape=(1, 122),
+        parameters=17_414,
+        dataset="nsl-kdd",
+        recipe=Recipe(epochs=30, batch=128, learning_rate=2e-3),
+        metric="AUROC",
+    ),
+)
+
+MLPERF_TINY = "MLPerf Tiny, arXiv:2106.07597"
+
+# Seeded random weights, no data: for memory, latency and kernels, where only the shape counts.
+SHAPES = (
+    Entry("ds-cnn", "keyword spotting on 49x10 features", MLPERF_TINY, (1, 1, 49, 10), 23_756),
+    Entry("mobilenet-v1-025", "person detection on 96x96 colour pictures", MLPERF_TINY, (1, 3, 96, 96), 216_322),
+    Entry("resnet8", "ten classes of 32x32 colour pictures", MLPERF_TINY, (1, 3, 32, 32), 78_186),
+    Entry("fc-autoencoder", "anomalies in 640 spectrum values", MLPERF_TINY, (1, 640), 267_928),
+    Entry(
+        "vit", "a vision transformer of four blocks on 32x32", "arXiv:2010.11929, made small", (1, 3, 32, 32), 141_898
+    ),
+    Entry("lstm", "six classes of 50 steps of 6 sensor values", "this project", (1, 6, 50), 5_318),
+)
+
+MOBILENET_V2_NAME = re.compile(r"mobilenet-v2-([0-9]+(?:\.[0-9]+)?)-([0-9]+)")
+
+
+def mobilenet_v2(name: str) -> Entry:
+    """The record of a MobileNetV2 called "mobilenet-v2-<width>-<size>".
+
+    Raises:
+        BadInput: a width not above zero or above 4, a size below 32 or above 1024.
+
+    >>> mobilenet_v2("mobilenet-v2-0.35-96").parameters
+    1677128
+    """
+    match = MOBILENET_V2_NAME.fullmatch(name)
+    width, size = (float(match[1]), int(match[2])) if match and len(name) < 40 else (0.0, 0)
+    if not (0 < width <= 4 and 32 <= size <= 1024):
+        raise BadInput(
+            f"zoo: {name!r} is no MobileNetV2; need mobilenet-v2-<width>-<size>, a width up to 4, a size of 32 to 1024."
+            " For example: mobilenet-v2-0.35-96"
+        )
+    what = f"1,000 classes of {size}x{size} colour pictures, {width:g} times the paper's width"
+    return Entry(name, what, "arXiv:1801.04381", (1, 3, size, size), mobilenet_v2_parameters(width), width=width)
+
+
+ENTRIES: tuple[Entry, ...] = (*DIGITS, *TESTBEDS, *SHAPES, mobilenet_v2("mobilenet-v2-0.35-96"))
 
 
 def entry(name: str) -> Entry:
@@ -72,5 +162,7 @@ def entry(name: str) -> Entry:
     for candidate in ENTRIES:
         if candidate.name == name:
             return candidate
+    if name.startswith("mobilenet-v2-"):
+        return mobilenet_v2(name)
     known = ", ".join(candidate.name for candidate in ENTRIES)
     raise BadInput(f"zoo: no net is called {name!r}; need one of: {known}.")

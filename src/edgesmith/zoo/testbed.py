@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.task import Task
 from edgesmith.data import named_task
-from edgesmith.zoo.builders import build
+from edgesmith.zoo.builders import build, random_net
 from edgesmith.zoo.entries import Entry
 from edgesmith.zoo.training import evaluate, save_tensors, train_module
 
@@ -61,14 +61,16 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgesmith"
 
 
-def load_testbed(entry: Entry) -> Testbed:
+def load_testbed(entry: Entry, with_data: bool) -> Testbed:
     """Task, module with weights, example input; errors as in `zoo.load`."""
-    module = build(entry.name).eval()
-    task = None if entry.dataset is None else named_task(entry.dataset)
-    if task is None:
+    if entry.dataset is None:
         example = torch.rand(entry.input_shape, generator=torch.Generator().manual_seed(0))
-        return Testbed(entry.name, None, module, (example,))
+        return Testbed(entry.name, None, random_net(entry), (example,))
+    module = build(entry).eval()
     load_weights(module, weights_file(entry))
+    if not with_data:
+        return Testbed(entry.name, None, module, (torch.zeros(entry.input_shape),))
+    task = named_task(entry.dataset)
     example = torch.from_numpy(task.normalize(task.calibration.inputs[:1]))
     return Testbed(entry.name, task, module, (example,))
 
@@ -98,9 +100,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise BadInput(f"zoo: {path} does not hold this net's weights ({error}). Delete it and train again.") from error
 
 
-def train_testbed(
-    entry: Entry, seed: int, out: Path | None, progress: Callable[[int, float], None]
-) -> Trained:
+def train_testbed(entry: Entry, seed: int, out: Path | None, progress: Callable[[int, float], None]) -> Trained:
     """Train by the recipe and save the checkpoint; errors as in `zoo.train`."""
     if entry.dataset is None or entry.recipe is None:
         raise BadInput(f"zoo: {entry.name} is a shape without data; need a testbed. See: edgesmith zoo")
@@ -108,7 +108,7 @@ def train_testbed(
     out = out or cache_folder() / "zoo" / f"{entry.name}.safetensors"
     state_file = out.with_name(f"{out.stem}.seed{seed}.state")
     begin = time.perf_counter()
-    module = train_module(build(entry.name, seed), task, entry.recipe, seed, state_file, progress)
+    module = train_module(build(entry, seed), task, entry.recipe, seed, state_file, progress)
     seconds = time.perf_counter() - begin
     validation, test = (evaluate(module, task, split) for split in (task.validation, task.test))
     facts = {"net": entry.name, "seed": seed, "recipe": entry.recipe, "validation": validation, "test": test}

@@ -48,9 +48,7 @@ def train_module(
     return module.eval()
 
 
-def train_epoch(
-    module: nn.Module, task: Task, recipe: Recipe, epoch: int, optimizer: torch.optim.Optimizer
-) -> float:
+def train_epoch(module: nn.Module, task: Task, recipe: Recipe, epoch: int, optimizer: torch.optim.Optimizer) -> float:
     """One pass over the train split; returns the mean loss."""
     module.train()
     samples = min(recipe.train_samples or len(task.train), len(task.train))
@@ -158,7 +156,9 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, 
         with safe_open(path, "pt") as file:
             facts = file.metadata() or {}
             if facts.get("recipe") != str(recipe) or facts.get("seed") != str(seed):
-                raise BadInput(f"zoo: {path} belongs to another recipe or seed; need this one's. Delete it to start over.")
+                raise BadInput(
+                    f"zoo: {path} belongs to another recipe or seed; need this one's. Delete it to start over."
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dict
             module.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
             restore_moments(optimizer, tensors)
