@@ -1,0 +1,135 @@
+"""What the page shows beyond the figures themselves: shares, deltas, totals."""
+
+from typing import Any
+
+from edgesmith.report.numbers import count, figure, origin, percent, points, size
+
+STATIONS = (("float", "float32"), ("int8", "int8, here"), ("board", "on the board"))
+SHADE_FULL = 0.10  # a drop of ten points is drawn in the strongest shade
+
+
+def accuracies(data: dict[str, Any]) -> list[dict[str, str]]:
+    """The metric of the float model, of the int8 model here, and of the same on the board."""
+    readings = data.get("accuracy") or {}
+    shown = [(name, readings[key]) for key, name in STATIONS if readings.get(key)]
+    first = shown[0][1] if shown else None
+    return [
+        {
+            "name": name,
+            "figure": figure(reading["value"], reading["unit"]),
+            "origin": origin(reading),
+            "how": reading["how"],
+            "delta": delta(reading, first) if first is not reading else "",
+        }
+        for name, reading in shown
+    ]
+
+
+def delta(reading: dict[str, Any], first: dict[str, Any] | None) -> str:
+    """The difference to the first reading, in points where both are fractions."""
+    if first is None or reading["unit"] != first["unit"]:
+        return ""
+    difference = reading["value"] - first["value"]
+    return points(difference) if reading["unit"] == "fraction" else f"{difference:+.3g}"
+
+
+def confusion(data: dict[str, Any]) -> dict[str, Any] | None:
+    """Rows of counts with their share of the true class, and the recall of each class."""
+    matrix = data.get("confusion")
+    if not matrix:
+        return None
+    table = []
+    for true, (name, counts) in enumerate(zip(matrix["classes"], matrix["counts"], strict=True)):
+        total = sum(counts)
+        cells = [
+            {"count": n, "share": n / total if total else 0, "right": true == guess} for guess, n in enumerate(counts)
+        ]
+        table.append({"name": name, "cells": cells, "recall": percent(counts[true] / total) if total else "none"})
+    return {"of": matrix["of"], "classes": matrix["classes"], "rows": table}
+
+
+def trust(data: dict[str, Any]) -> dict[str, Any] | None:
+    """Each step's figures, each with its difference to the first step; `shade` is 0 to 1 of a drop."""
+    given = data.get("trust")
+    if not given or not given["steps"]:
+        return None
+    first = given["steps"][0]
+    figures = [
+        key for key in ("accuracy", "ece", "noise", "blur") if any(s.get(key) is not None for s in given["steps"])
+    ]
+    steps = [
+        {
+            "name": step["name"],
+            "figures": [compared(step.get(key), first.get(key), step is first) for key in figures],
+            "per_class": [
+                compared(now, then, step is first)
+                for now, then in zip(step["per_class"], first["per_class"], strict=True)
+            ],
+        }
+        for step in given["steps"]
+    ]
+    return {"figures": figures, "classes": given["classes"], "steps": steps, "how": given.get("how")}
+
+
+def compared(now: float | None, then: float | None, is_first: bool) -> dict[str, Any]:
+    """A fraction, and how it moved."""
+    if now is None:
+        return {"figure": "", "delta": "", "shade": 0}
+    moved = None if then is None or is_first else now - then
+    shade = min(max(-(moved or 0) / SHADE_FULL, 0), 1)
+    return {"figure": percent(now), "delta": "" if moved is None else points(moved), "shade": round(shade, 2)}
+
+
+def layers(data: dict[str, Any]) -> dict[str, Any] | None:
+    """The layer table with shares of cycles (of MACs where no cycles are known) and totals."""
+    given = data.get("layers")
+    if not given or not given["rows"]:
+        return None
+    by = "cycles" if any(row.get("cycles") for row in given["rows"]) else "macs"
+    total = {key: sum(row.get(key) or 0 for row in given["rows"]) for key in ("macs", "weight_bytes", "cycles")}
+    rows = [
+        {
+            "name": row["name"],
+            "op": row["op"],
+            "shape": "×".join(map(str, row.get("shape") or ())),
+            "macs": count(row["macs"]) if row["macs"] else "",
+            "weights": size(row["weight_bytes"]) if row["weight_bytes"] else "",
+            "cycles": count(row["cycles"]) if row.get("cycles") else "",
+            "share": (row.get(by) or 0) / total[by] if total[by] else 0,
+        }
+        for row in given["rows"]
+    ]
+    totals = {"macs": count(total["macs"]), "weights": size(total["weight_bytes"]), "cycles": count(total["cycles"])}
+    return {"rows": rows, "total": totals, "by": by, "kind": given["kind"], "how": given["how"]}
+
+
+def trials(data: dict[str, Any]) -> dict[str, Any] | None:
+    """Every candidate as a line: its settings in one column each, then its figures."""
+    given = data.get("candidates")
+    if not given:
+        return None
+    names = list(dict.fromkeys(name for candidate in given for name in candidate["settings"]))
+    # The best first, then what fits, then the rest; the most accurate first within each.
+    order = sorted(given, key=lambda c: (not c.get("best"), not c["fits"], -(c.get("accuracy") or 0)))
+    return {"names": names, "rows": [trial(candidate, names, data) for candidate in order]}
+
+
+def trial(candidate: dict[str, Any], names: list[str], data: dict[str, Any]) -> dict[str, Any]:
+    """One line of what was tried."""
+    unit = "fraction" if (data.get("task") or {}).get("metric", "accuracy") == "accuracy" else ""
+    shown = (("accuracy", unit), ("flash_bytes", "B"), ("ram_bytes", "B"), ("latency_ms", "ms"), ("energy_uj", "uJ"))
+    outcome = "best" if candidate.get("best") else "fits" if candidate["fits"] else "too big"
+    return {
+        "id": candidate["id"],
+        "settings": [plain(candidate["settings"].get(name)) for name in names],
+        "figures": ["" if candidate.get(key) is None else figure(candidate[key], u) for key, u in shown],
+        "outcome": outcome if candidate["state"] == "evaluated" else candidate["state"],
+        "note": candidate.get("note") or "",
+    }
+
+
+def plain(value: Any) -> str:
+    """A setting as text; absent is empty."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
