@@ -9,7 +9,7 @@ import pytest
 import edgesmith
 
 SOURCE = Path(edgesmith.__file__).parent
-FOUNDATION = {"data", "lower", "emulate", "toolchain", "kernels", "targets"}
+FOUNDATION = {"data", "training", "lower", "emulate", "toolchain", "kernels", "targets"}
 JOINING = {"fit", "report", "catalog"}
 CORE, BELOW, FAMILY, JOIN, CLI = range(5)
 # A folder here must load without torch: an artifact runs where torch is not installed.

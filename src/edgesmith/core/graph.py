@@ -147,7 +147,9 @@ def validate(graph: Graph) -> None:
     for name, array in graph.constants.items():
         tensor = graph.tensors[name]
         if array.shape != tensor.shape or str(array.dtype) != tensor.dtype:
-            raise BadInput(f"graph: constant {name!r} is {array.dtype}{array.shape}, its tensor {tensor.dtype}{tensor.shape}.")
+            raise BadInput(
+                f"graph: constant {name!r} is {array.dtype}{array.shape}, its tensor {tensor.dtype}{tensor.shape}."
+            )
     for op in graph.ops:
         for name in op.inputs:
             if name not in ready:

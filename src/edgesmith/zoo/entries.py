@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from edgesmith.core.errors import BadInput
-from edgesmith.zoo.recipe import Recipe
+from edgesmith.training.recipe import Recipe
 from edgesmith.zoo.shapes import mobilenet_v2_parameters
 
 

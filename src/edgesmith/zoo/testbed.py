@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.task import Task
 from edgesmith.data import named_task
+from edgesmith.training.evaluate import evaluate
+from edgesmith.training.loop import train_module
+from edgesmith.training.state import save_tensors
 from edgesmith.zoo.builders import build, random_net
 from edgesmith.zoo.entries import Entry
-from edgesmith.zoo.training import evaluate, save_tensors, train_module
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 

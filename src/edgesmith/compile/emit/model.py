@@ -1,0 +1,313 @@
+"""The C of one model: its header, and a source file with the weights and one call per op."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgesmith.compile.emit.text import C_TYPES, array, identifier, identifiers, literal
+from edgesmith.compile.plan import ALIGNMENT, Plan, plan
+from edgesmith.core import ops
+from edgesmith.core.errors import Unsupported
+from edgesmith.core.graph import Graph, Op, Tensor
+from edgesmith.core.interface import Interface, Port
+from edgesmith.kernels.abi import Kernel, select
+
+CONSTANT_ALIGNMENT = 4  # bytes: kernels load weights a word at a time
+
+
+@dataclass(frozen=True)
+class Program:
+    """A graph bound to kernels and a memory plan; everything `emit` prints.
+
+    Attributes:
+        kernels: one per op, None for an op that moves nothing (reshape).
+        arrays: constant tensor name to the array as stored, arranged for its kernel.
+        state_offsets: state tensor name to byte offset in the state block.
+    """
+
+    graph: Graph
+    kernels: tuple[Kernel | None, ...]
+    plan: Plan
+    arrays: Mapping[str, np.ndarray]
+    state_offsets: Mapping[str, int]
+    interface: Interface
+
+    @property
+    def kernel_sources(self) -> tuple[Path, ...]:
+        """The kernel files the program needs."""
+        return tuple(dict.fromkeys(k.source for k in self.kernels if k))
+
+    def constant_bytes(self) -> int:
+        """Bytes of weights and tables in flash, parameter structs not counted."""
+        return sum(values.nbytes for values in self.arrays.values())
+
+
+def bind(graph: Graph, folders: Sequence[str]) -> Program:
+    """Choose a kernel for every op, arrange the constants, place the memory.
+
+    Args:
+        folders: kernel folders to look in, best first.
+
+    Raises:
+        Unsupported: an op has no kernel.
+    """
+    kernels = tuple(None if op.kind == "reshape" else _kernel(graph, op, folders) for op in graph.ops)
+    placed = plan(graph, {i: k.scratch_bytes for i, k in enumerate(kernels) if k})
+    state_offsets, state_bytes = _state_layout(graph)
+    offsets = placed.tensor_offsets()
+    names = identifiers(dict.fromkeys((*graph.inputs, *graph.outputs)))
+
+    def ports(tensors: tuple[str, ...]) -> tuple[Port, ...]:
+        return tuple(Port(graph.tensors[n], offsets.get(n, -1), names[n]) for n in tensors)
+
+    interface = Interface(
+        graph.name, placed.arena_bytes, state_bytes, ALIGNMENT, ports(graph.inputs), ports(graph.outputs)
+    )
+    return Program(graph, kernels, placed, _arranged(graph, kernels), state_offsets, interface)
+
+
+def _kernel(graph: Graph, op: Op, folders: Sequence[str]) -> Kernel:
+    kernel = select(op, graph.types(op.inputs), graph.types(op.outputs), folders)
+    if kernel is None:
+        raise Unsupported(f"compile: no kernel for {op.kind} ({op.name}), from {op.source or 'the graph'}.")
+    return kernel
+
+
+def _state_layout(graph: Graph) -> tuple[dict[str, int], int]:
+    offsets, end = {}, 0
+    for state in graph.states:
+        offsets[state.tensor] = end
+        end += -(-graph.tensors[state.tensor].nbytes // ALIGNMENT) * ALIGNMENT
+    return offsets, end
+
+
+def _arranged(graph: Graph, kernels: Sequence[Kernel | None]) -> dict[str, np.ndarray]:
+    """Constants that some op reads, each in the order its kernel wants."""
+    arrays: dict[str, np.ndarray] = {}
+    for op, kernel in zip(graph.ops, kernels, strict=True):
+        for position, name in enumerate(op.inputs):
+            if name in graph.constants:
+                arrange = kernel.arrange.get(position) if kernel else None
+                arrays[name] = arrange(graph.constants[name]) if arrange else graph.constants[name]
+    for name in graph.outputs:
+        if name in graph.constants:
+            arrays[name] = graph.constants[name]
+    return arrays
+
+
+class Printer:
+    """Prints a bound program; holds the names that the pieces share."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.graph = program.graph
+        self.prefix = identifier(program.graph.name)
+        self.macro = self.prefix.upper()
+        self.constants = identifiers(program.arrays)
+        self.steps = identifiers(f"{index}_{op.name or op.kind}" for index, op in enumerate(program.graph.ops))
+        self.offsets = program.plan.tensor_offsets()
+
+    def header(self) -> str:
+        """The public header."""
+        face = self.program.interface
+        sizes = [("ARENA_BYTES", face.arena_bytes), ("STATE_BYTES", face.state_bytes), ("ALIGNMENT", face.alignment)]
+        lines = [f"#define {self.macro}_{name} {value}" for name, value in sizes]
+        ports = [self._port_macros(port) for port in (*face.inputs, *face.outputs)]
+        return HEADER.format(
+            macro=self.macro,
+            name=self.prefix,
+            sizes="\n".join(lines),
+            ports="\n".join(ports),
+            inputs="\n".join(f"    const {C_TYPES[p.tensor.dtype]} *{p.identifier};" for p in face.inputs),
+            outputs="\n".join(f"    const {C_TYPES[p.tensor.dtype]} *{p.identifier};" for p in face.outputs),
+        )
+
+    def _port_macros(self, port: Port) -> str:
+        name = f"{self.macro}_{port.identifier.upper()}"
+        lines = [f"/* {port.identifier}: {describe(port.tensor)} */", f"#define {name}_BYTES {port.tensor.nbytes}"]
+        if port.offset >= 0:
+            lines.append(f"#define {name}_OFFSET {port.offset}")
+        return "\n".join(lines)
+
+    def source(self) -> str:
+        """The model's source file."""
+        steps = list(enumerate(zip(self.graph.ops, self.program.kernels, strict=True)))
+        parts = [array(self.constants[n], values, CONSTANT_ALIGNMENT) for n, values in self.program.arrays.items()]
+        parts += [array(f"initial_{self._state(s.tensor)}", s.initial, CONSTANT_ALIGNMENT) for s in self.graph.states]
+        parts += [self._parameters(i, kernel) for i, (_, kernel) in steps if kernel]
+        calls = [self._call(i, op, kernel) for i, (op, kernel) in steps if kernel]
+        return SOURCE.format(
+            name=self.prefix,
+            macro=self.macro,
+            definitions="\n".join(parts),
+            init="\n".join(self._initialise()) or "    (void)state;",
+            calls="\n".join(calls),
+            updates="\n".join(self._updates()),
+            results="\n".join(
+                f"    out->{p.identifier} = {self._read(p.tensor.name)};" for p in self.program.interface.outputs
+            ),
+            mask=ALIGNMENT - 1,
+            unused="" if self.graph.states else "    (void)state;\n",
+        )
+
+    def _state(self, tensor: str) -> str:
+        return identifier(tensor)
+
+    def _parameters(self, index: int, kernel: Kernel) -> str:
+        fields = ", ".join(f".{f.name} = {literal_field(f.value, f.ctype)}" for f in kernel.fields)
+        return f"static const {kernel.struct} p_{self._step(index)} = {{{fields}}};\n" if kernel.fields else ""
+
+    def _step(self, index: int) -> str:
+        op = self.graph.ops[index]
+        return self.steps[f"{index}_{op.name or op.kind}"]
+
+    def _call(self, index: int, op: Op, kernel: Kernel) -> str:
+        scratch = f"a + {self.program.plan.scratch_offset(index)}" if kernel.scratch_bytes else "NULL"
+        arguments = [f"&p_{self._step(index)}" if kernel.fields else "NULL"]
+        arguments += kernel.arguments([self._read(n) for n in op.inputs], [self._write(n) for n in op.outputs])
+        where = f"  /* {op.source} */" if op.source and "*/" not in op.source else ""
+        call = f"    {kernel.function}({', '.join(arguments)}, {scratch});"
+        return f"{call}{where}\n    {self.macro}_AFTER({index});"
+
+    def _read(self, name: str) -> str:
+        """A pointer to the value of tensor `name`."""
+        tensor = self.graph.tensors[name]
+        cast = f"(const {C_TYPES[tensor.dtype]} *)(const void *)"
+        if name in self.constants:
+            return self.constants[name]
+        if name in self.program.state_offsets:
+            return f"{cast}(s + {self.program.state_offsets[name]})"
+        port = next((p for p in self.program.interface.inputs if p.tensor.name == name), None)
+        return f"in->{port.identifier}" if port else f"{cast}(a + {self.offsets[name]})"
+
+    def _write(self, name: str) -> str:
+        return f"({C_TYPES[self.graph.tensors[name].dtype]} *)(void *)(a + {self.offsets[name]})"
+
+    def _initialise(self) -> list[str]:
+        offsets = self.program.state_offsets
+        return [
+            f"    __builtin_memcpy((uint8_t *)state + {offsets[s.tensor]}, initial_{self._state(s.tensor)}, "
+            f"{self.graph.tensors[s.tensor].nbytes});"
+            for s in self.graph.states
+        ]
+
+    def _updates(self) -> list[str]:
+        offsets = self.program.state_offsets
+        return [
+            f"    __builtin_memcpy(s + {offsets[s.tensor]}, {self._read(s.update)}, {self.graph.tensors[s.tensor].nbytes});"
+            for s in self.graph.states
+            if s.tensor != s.update
+        ]
+
+
+def literal_field(value: int | float | Sequence[int], ctype: str) -> str:
+    """One member of a parameter struct; a list becomes a brace initialiser."""
+    if isinstance(value, (int, float)):
+        return literal(value, ctype)
+    return "{" + ", ".join(literal(v, ctype) for v in value) + "}"
+
+
+def describe(tensor: Tensor) -> str:
+    """Shape, type and meaning of a tensor in words for a comment."""
+    shape = " x ".join(map(str, tensor.shape)) or "scalar"
+    format_ = tensor.format
+    if format_ is None or not hasattr(format_, "zero_point"):
+        return f"{tensor.dtype}, {shape}"
+    return f"{tensor.dtype}, {shape}; real = {format_.scale:.9g} * (q - {format_.zero_point})"
+
+
+HEADER = """\
+/* {name}: generated by edgesmith; shapes are row-major, images are height x width x channels. */
+#ifndef {macro}_H
+#define {macro}_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* Blocks the caller owns. The arena's content need not be kept between runs, the state's must be. */
+{sizes}
+
+/* _OFFSET: where in the arena a value lies. An input may be written there instead of into a buffer of its own. */
+{ports}
+
+typedef struct {{
+{inputs}
+}} {name}_in;
+
+/* Pointers into the arena, valid until the next run. */
+typedef struct {{
+{outputs}
+}} {name}_out;
+
+/* Set the state block to its initial values. Returns 0, or -1 if a block is missing or not aligned. */
+int {name}_init(void *state);
+
+/* One inference. Returns 0, or -1 if a pointer is missing or a block is not aligned. */
+int {name}_run(const {name}_in *in, {name}_out *out, void *state, void *arena);
+
+#ifdef __cplusplus
+}}
+#endif
+#endif
+"""
+
+SOURCE = """\
+/* {name}: generated by edgesmith. */
+#include "{name}.h"
+
+#include "edgesmith_kernels.h"
+
+#define ES_INFINITY __builtin_inff()
+
+/* What happens after each op: a callback, a word that a debugger or emulator watches, or nothing. */
+#if defined(EDGESMITH_TRACE)
+extern void (*{name}_trace)(int32_t op);
+void (*{name}_trace)(int32_t op);
+#define {macro}_AFTER(i) \\
+    do {{ \\
+        if ({name}_trace) {name}_trace(i); \\
+    }} while (0)
+#elif defined(EDGESMITH_MARK)
+extern volatile uint32_t edgesmith_layer;
+#define {macro}_AFTER(i) (edgesmith_layer = (i) + 1u)
+#else
+#define {macro}_AFTER(i) ((void)0)
+#endif
+
+{definitions}
+static int misaligned(const void *block) {{
+    return block == NULL || ((uintptr_t)block & {mask}u) != 0;
+}}
+
+int {name}_init(void *state) {{
+    if ({macro}_STATE_BYTES > 0 && misaligned(state)) return -1;
+{init}
+    return 0;
+}}
+
+int {name}_run(const {name}_in *in, {name}_out *out, void *state, void *arena) {{
+    uint8_t *const a = arena;
+    uint8_t *const s = state;
+    if (in == NULL || out == NULL || misaligned(arena) || ({macro}_STATE_BYTES > 0 && misaligned(state))) return -1;
+    (void)s;
+{calls}
+{updates}
+{results}
+    return 0;
+}}
+"""
+
+
+def step_names(graph: Graph) -> list[str]:
+    """A short name for each op, for tables and messages."""
+    return [op.name or f"{op.kind}_{index}" for index, op in enumerate(graph.ops)]
+
+
+def op_macs(graph: Graph) -> list[int]:
+    """Multiply-accumulates of each op."""
+    return [ops.macs(graph, op) for op in graph.ops]

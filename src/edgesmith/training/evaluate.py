@@ -1,0 +1,32 @@
+"""What a module makes of a task's data: its inputs, its loss, its outputs, its metric."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgesmith.core.task import Normalize, Split, Task
+
+
+def normalized(raw: Tensor, normalize: Normalize) -> Tensor:
+    """Raw sensor values to the model's float input."""
+    return torch.from_numpy(normalize(raw.numpy()))
+
+
+def loss_of(outputs: Tensor, x: Tensor, labels: Tensor, task: Task, smoothing: float) -> Tensor:
+    """The task's loss on one batch."""
+    if task.loss == "cross_entropy":
+        return nn.functional.cross_entropy(outputs, labels, label_smoothing=smoothing)
+    return nn.functional.mse_loss(outputs, x if task.loss == "reconstruction" else labels)
+
+
+@torch.no_grad()
+def predict(module: nn.Module, split: Split, normalize: Normalize, batch: int = 256) -> np.ndarray:
+    """The model's float outputs on every sample of a split, in eval mode."""
+    module.eval()
+    chunks = [split.inputs[start : start + batch] for start in range(0, len(split), batch)]
+    return np.concatenate([module(torch.from_numpy(normalize(chunk))).numpy() for chunk in chunks])
+
+
+def evaluate(module: nn.Module, task: Task, split: Split) -> float:
+    """The task's metric on a split."""
+    return task.metric.compute(predict(module, split, task.normalize), split.labels)

@@ -1,0 +1,113 @@
+"""Train a net by its recipe; the state is on disk after every epoch, so a killed run goes on where it was."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgesmith.core.task import Split, Task
+from edgesmith.training.evaluate import loss_of, normalized
+from edgesmith.training.recipe import Augment, Recipe
+from edgesmith.training.state import load_state, save_state
+
+BatchLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (outputs, model inputs, labels) to a scalar
+
+WARM_UP = 0.1  # share of all steps
+
+
+def train_module(
+    module: nn.Module,
+    task: Task,
+    recipe: Recipe,
+    seed: int,
+    state_file: Path | None = None,
+    progress: Callable[[int, float], None] = lambda epoch, loss: None,
+    batch_loss: BatchLoss | None = None,
+) -> nn.Module:
+    """Train `module` in place and return it in eval mode.
+
+    Everything random comes from (seed, epoch), so a run resumed from `state_file` ends with the same weights.
+
+    Args:
+        state_file: where the state is kept after every epoch; read first if it is there. None keeps none.
+        progress: called with the finished epoch and its mean loss.
+        batch_loss: what is minimised; None for the task's own loss.
+
+    Raises:
+        BadInput: `state_file` is not a state of this module.
+    """
+    optimizer = torch.optim.AdamW(module.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    start = load_state(state_file, module, optimizer, recipe, seed) if state_file and state_file.exists() else 0
+    batch_loss = batch_loss or (lambda outputs, x, labels: loss_of(outputs, x, labels, task, recipe.label_smoothing))
+    with torch.random.fork_rng(devices=[]):
+        for epoch in range(start, recipe.epochs):
+            torch.manual_seed(seed * 10_007 + epoch)
+            loss = train_epoch(module, task, recipe, epoch, optimizer, batch_loss)
+            if state_file:
+                save_state(state_file, module, optimizer, {"epoch": epoch + 1, "seed": seed, "recipe": recipe})
+            progress(epoch, loss)
+    return module.eval()
+
+
+def train_epoch(
+    module: nn.Module, task: Task, recipe: Recipe, epoch: int, optimizer: torch.optim.Optimizer, batch_loss: BatchLoss
+) -> float:
+    """One pass over the train split; returns the mean loss."""
+    module.train()
+    samples = min(recipe.train_samples or len(task.train), len(task.train))
+    steps = max(1, samples // recipe.batch)
+    total = 0.0
+    for step, (raw, labels) in enumerate(batches(task.train, samples, recipe.batch)):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * schedule((epoch * steps + step) / (recipe.epochs * steps))
+        x = normalized(augmented(raw, recipe.augment), task.normalize)
+        loss = batch_loss(module(x), x, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += float(loss.detach())
+    return total / steps
+
+
+def schedule(done: float) -> float:
+    """Learning rate as a share of its peak: up over the first tenth, then half a cosine down to zero.
+
+    >>> schedule(0.05), schedule(0.1), round(schedule(0.55), 3)
+    (0.5, 1.0, 0.5)
+    """
+    if done < WARM_UP:
+        return done / WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
+
+
+def batches(split: Split, samples: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The first `samples` of a split in random order, in batches of `size`; an incomplete last batch is left out."""
+    order = torch.randperm(samples).numpy()
+    size = min(size, samples)
+    for start in range(0, samples - size + 1, size):
+        rows = np.sort(order[start : start + size])
+        yield torch.from_numpy(split.inputs[rows]), torch.from_numpy(split.labels[rows])
+
+
+def augmented(raw: Tensor, augment: Augment) -> Tensor:
+    """Shift each image of (n, c, h, w) by up to an eighth of its height, filled with 0; mirror half of them."""
+    if augment == "none":
+        return raw
+    if augment == "flip_shift":
+        mirror = torch.rand(len(raw)) < 0.5
+        raw = torch.where(mirror[:, None, None, None], raw.flip(-1), raw)
+    return shifted(raw, reach=raw.shape[-1] // 8)
+
+
+def shifted(raw: Tensor, reach: int) -> Tensor:
+    """Each image of (n, c, h, w) moved by its own -reach..reach rows and columns; what enters is 0."""
+    n, _, height, width = raw.shape
+    padded = nn.functional.pad(raw, (reach,) * 4)
+    top, left = torch.randint(0, 2 * reach + 1, (2, n))
+    rows = top[:, None] + torch.arange(height)
+    columns = left[:, None] + torch.arange(width)
+    image = torch.arange(n)[:, None, None]
+    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
