@@ -6,10 +6,41 @@ import numpy as np
 
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op, Tensor, validate
-from edgesmith.core.ops import conv
+from edgesmith.core.ops import (
+    conv,
+    conv_transpose,
+    elementwise,
+    elementwise_s8,
+    linear,
+    norm,
+    norm_s8,
+    pooling,
+    quantization,
+    recurrent,
+    recurrent_s8,
+    reduction,
+    shape,
+    spectral,
+)
 from edgesmith.core.ops.spec import OpSpec
 
-SPECS: Mapping[str, OpSpec] = {spec.kind: spec for module in (conv,) for spec in module.OPS}
+THEMES = (
+    conv,
+    conv_transpose,
+    linear,
+    elementwise,
+    elementwise_s8,
+    pooling,
+    reduction,
+    shape,
+    norm,
+    norm_s8,
+    recurrent,
+    recurrent_s8,
+    spectral,
+    quantization,
+)
+SPECS: Mapping[str, OpSpec] = {spec.kind: spec for theme in THEMES for spec in theme.OPS}
 
 Watch = Callable[[Op, list[np.ndarray]], None]
 
@@ -33,9 +64,7 @@ def attrs_of(op: Op) -> dict[str, object]:
 def infer(op: Op, inputs: tuple[Tensor, ...]) -> list[tuple[tuple[int, ...], str]]:
     """Shape and dtype of each output."""
     spec = spec_of(op)
-    variadic = bool(spec.inputs) and spec.inputs[-1].endswith("*")
-    if len(inputs) < len(spec.inputs) or (len(inputs) > len(spec.inputs) and not variadic):
-        raise BadInput(f"{op.kind} ({op.name}): {len(inputs)} inputs; need {', '.join(spec.inputs)}.")
+    spec.check_inputs(inputs)
     return spec.infer(inputs, spec.complete(op.attrs))
 
 
@@ -59,7 +88,10 @@ def macs(graph: Graph, op: Op) -> int:
 
 
 def interpret(
-    graph: Graph, inputs: Mapping[str, np.ndarray], states: dict[str, np.ndarray] | None = None, watch: Watch | None = None
+    graph: Graph,
+    inputs: Mapping[str, np.ndarray],
+    states: dict[str, np.ndarray] | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, np.ndarray]:
     """Run a graph in numpy: the definition of what it computes.
 
@@ -92,5 +124,7 @@ def _input(tensor: Tensor, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         raise BadInput(f"run: input {tensor.name!r} is missing; need {tensor.dtype} {tensor.shape}.")
     array = np.asarray(inputs[tensor.name])
     if array.shape != tensor.shape or str(array.dtype) != tensor.dtype:
-        raise BadInput(f"run: input {tensor.name!r} is {array.dtype} {array.shape}; need {tensor.dtype} {tensor.shape}.")
+        raise BadInput(
+            f"run: input {tensor.name!r} is {array.dtype} {array.shape}; need {tensor.dtype} {tensor.shape}."
+        )
     return array

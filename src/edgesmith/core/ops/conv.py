@@ -27,7 +27,10 @@ def window_sizes(height: int, width: int, kernel: tuple[int, int], attrs: Attrs)
         (height, width), (top, left), (bottom, right), kernel, attrs["stride"], attrs["dilation"], strict=True
     ):
         reach = dilation * (k - 1) + 1
-        need(size + before + after >= reach, f"window: kernel reaches {reach} cells, the padded input has {size + before + after}.")
+        need(
+            size + before + after >= reach,
+            f"window: kernel reaches {reach} cells, the padded input has {size + before + after}.",
+        )
         sizes.append((size + before + after - reach) // stride + 1)
     return sizes[0], sizes[1]
 
@@ -101,6 +104,7 @@ OPS = (
         outputs=("y",),
         infer=_infer,
         run=_run,
+        dtypes=("float32",) * 3,
         attrs={**WINDOW, **GROUPS, **CLAMP},
         macs=_macs,
     ),
@@ -111,6 +115,7 @@ OPS = (
         outputs=("y",),
         infer=_infer,
         run=_run_s8,
+        dtypes=("int8", "int8", "int32", "int32", "uint8"),
         attrs={**WINDOW, **GROUPS, **ZERO_POINTS, **INT8},
         macs=_macs,
     ),

@@ -11,6 +11,7 @@ from edgesmith.core.graph import Tensor
 
 Attrs = Mapping[str, Any]
 Shapes = list[tuple[tuple[int, ...], str]]  # (shape, dtype) of each output
+Macs = Callable[[Sequence[Tensor], Sequence[Tensor], Attrs], int]
 REQUIRED = object()
 
 
@@ -43,6 +44,8 @@ class OpSpec:
         does: one line.
         inputs, outputs: their names in order. All are present in every op of this kind; an input whose name
             ends in "*" stands for one or more.
+        dtypes: allowed dtypes of each input, alternatives separated by "|"; "any" allows all. The last entry of a
+            variadic op holds for all further inputs.
         attrs: every attribute the op may have.
         infer: (inputs, attrs) to (shape, dtype) of each output; raises BadInput for inputs that do not match.
         run: (arrays, attrs) to the output arrays: the definition.
@@ -56,8 +59,9 @@ class OpSpec:
     outputs: tuple[str, ...]
     infer: Callable[[Sequence[Tensor], Attrs], Shapes]
     run: Callable[[Sequence[np.ndarray], Attrs], list[np.ndarray]]
+    dtypes: tuple[str, ...]
     attrs: Mapping[str, Attribute] = field(default_factory=dict)
-    macs: Callable[[Sequence[Tensor], Sequence[Tensor], Attrs], int] = _no_macs
+    macs: Macs = _no_macs
     version: int = 1
 
     def complete(self, attrs: Attrs) -> dict[str, Any]:
@@ -68,7 +72,25 @@ class OpSpec:
         """
         if unknown := set(attrs) - set(self.attrs):
             raise BadInput(f"{self.kind}: unknown attribute {sorted(unknown)[0]!r}; it has {', '.join(self.attrs)}.")
-        return {name: _checked(self.kind, name, rule, attrs.get(name, rule.default)) for name, rule in self.attrs.items()}
+        full = {n: _checked(self.kind, n, rule, attrs.get(n, rule.default)) for n, rule in self.attrs.items()}
+        if "low" in full and full["low"] > full["high"]:
+            raise BadInput(f"{self.kind}: low is {full['low']}, high {full['high']}; need low <= high.")
+        return full
+
+    def check_inputs(self, inputs: Sequence[Tensor]) -> None:
+        """Check how many inputs there are and their dtypes.
+
+        Raises:
+            BadInput: too few or too many inputs, or an input of a dtype this op has no meaning for.
+        """
+        variadic = self.inputs[-1].endswith("*")
+        if len(inputs) < len(self.inputs) or (len(inputs) > len(self.inputs) and not variadic):
+            raise BadInput(f"{self.kind}: {len(inputs)} inputs; need {', '.join(self.inputs)}.")
+        for index, tensor in enumerate(inputs):
+            allowed = self.dtypes[min(index, len(self.dtypes) - 1)]
+            if allowed != "any" and tensor.dtype not in allowed.split("|"):
+                name = self.inputs[min(index, len(self.inputs) - 1)]
+                raise BadInput(f"{self.kind}: input {name} ({tensor.name!r}) is {tensor.dtype}; need {allowed}.")
 
 
 def _checked(kind: str, name: str, rule: Attribute, value: Any) -> Any:
