@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch_pruning
@@ -88,7 +89,7 @@ def _coupled(group: torch_pruning.Group) -> Coupled:
     return Coupled(_path(group[0]), len(group[0].idxs), tuple(parts))
 
 
-def _path(item: torch_pruning.dependency.GroupItem) -> str:
+def _path(item: Any) -> str:
     return str(item.dep.target.name).split(" (")[0]
 
 

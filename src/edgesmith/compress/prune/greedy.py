@@ -71,7 +71,7 @@ def prune_to_fit(
             chosen = choose(pruned, sets, pressure, importance, share, multiple)
             if not chosen:
                 raise DoesNotFit(
-                    f"prune: every layer is at {MIN_CHANNELS} channels and the cost is {pressure.worst:.2f} of its limit."
+                    f"prune: all sets are at {MIN_CHANNELS} channels, the cost at {pressure.worst:.2f} of its limit."
                 )
             pruned = remove(pruned, example, chosen)
         raise DoesNotFit(f"prune: still {cost(pruned).worst:.2f} of the limit after {MAX_STEPS} rounds.")
@@ -125,6 +125,6 @@ def fill_gradients(module: nn.Module, task: Task) -> None:
     x = normalized(torch.from_numpy(task.calibration.inputs), task.normalize)
     labels = torch.from_numpy(task.calibration.labels)
     loss = loss_of(module(x), x, labels, task, 0.0)
-    if not math.isfinite(float(loss)):
+    if not math.isfinite(float(loss.detach())):
         raise BadInput("prune: the loss on the calibration split is not finite; the weights or the data hold a NaN.")
     loss.backward()
