@@ -16,11 +16,10 @@ from edgesmith.core import graph as graphs
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file, write_folder
 from edgesmith.core.errors import BadInput
-from edgesmith.core.graph import Graph
+from edgesmith.core.graph import STATE_PREFIX, Graph
 
 SCHEMA_VERSION = 1
 MAX_FILE_BYTES = 1 << 30
-STATE_PREFIX = "state:"
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,9 @@ def _content(folder: Path, name: str, digest: Any) -> bytes:
         raise BadInput(f"artifact: {name} is missing or not a plain file; the folder is incomplete. Compile it again.")
     data = _read(path)
     if hashlib.sha256(data).hexdigest() != digest:
-        raise BadInput(f"artifact: {name} does not have the sha256 its manifest gives; it is damaged. Compile it again.")
+        raise BadInput(
+            f"artifact: {name} does not have the sha256 its manifest gives; it is damaged. Compile it again."
+        )
     return data
 
 

@@ -117,7 +117,7 @@ def from_json(data: dict[str, Any]) -> Format:
             return PerTensor(float(data["scale"]), int(data["zero_point"]), _dtype(data["dtype"]))
         if data["format"] == "per_channel":
             return PerChannel(tuple(map(float, data["scales"])), int(data["axis"]), _dtype(data["dtype"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"format: malformed ({error}); the file is damaged or from another version.") from error
     raise BadInput(f"format: unknown format {data['format']!r}; this edgesmith reads version {VERSION}.")
 

@@ -1,16 +1,30 @@
 """The program a model becomes: tensors, ops in order, states, weights. Flat, static, batch one, free of torch."""
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
+from edgesmith.core import formats
 from edgesmith.core.errors import BadInput
-from edgesmith.core.formats import Format
+from edgesmith.core.formats import Format, PerChannel
 
 DType = Literal["float32", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "bool"]
 Attr = int | float | bool | str | tuple[int, ...] | tuple[float, ...]
+
+STATE_PREFIX = "state:"  # of a state's initial value among the stored arrays
+# What a graph from outside may hold: far above any model for a small device, far below what harms the reader.
+MAX_ENTRIES = 1 << 17
+MAX_RANK = 8
+MAX_TENSOR_BYTES = 1 << 30
+MAX_INT = 1 << 62
+# Names reach C source: no quotes, backslashes, asterisks or line breaks.
+GRAPH_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+NAME = re.compile(r"[A-Za-z0-9_.:/+\[\]()-]{0,256}")
+TEXT = re.compile(r"[^\x00-\x1f\x7f]{0,1000}")
 
 
 @dataclass(frozen=True)
@@ -141,9 +155,14 @@ def validate(graph: Graph) -> None:
         BadInput: a name is unknown or made twice, an op reads what is not there yet, or a constant's
             shape or dtype is not its tensor's.
     """
-    ready = {*graph.inputs, *graph.constants, *(state.tensor for state in graph.states)}
-    for name in ready | graph.kept():
+    ready: set[str] = set()
+    for name in (*graph.inputs, *graph.constants, *(state.tensor for state in graph.states)):
+        if name in ready:
+            raise BadInput(f"graph: {name!r} is listed twice among inputs, constants and states.")
+        ready.add(name)
+    for name in sorted(ready | graph.kept()):
         _known(graph, name)
+    _check_texts(graph)
     for name, array in graph.constants.items():
         tensor = graph.tensors[name]
         if array.shape != tensor.shape or str(array.dtype) != tensor.dtype:
@@ -163,8 +182,23 @@ def validate(graph: Graph) -> None:
         raise BadInput(f"graph: nothing makes {sorted(missing)[0]!r}.")
     for state in graph.states:
         a, b = graph.tensors[state.tensor], graph.tensors[state.update]
-        if (a.shape, a.dtype) != (b.shape, b.dtype) or state.initial.shape != a.shape:
-            raise BadInput(f"graph: state {state.tensor!r} and its update {state.update!r} differ in shape or dtype.")
+        initial = (state.initial.shape, str(state.initial.dtype))
+        if not (a.shape, a.dtype) == (b.shape, b.dtype) == initial:
+            raise BadInput(
+                f"graph: state {state.tensor!r}, its update {state.update!r} and its initial value differ in type."
+            )
+
+
+def _check_texts(graph: Graph) -> None:
+    """Names and sizes as files may hold them, so that every valid graph can be stored and read again."""
+    _text(graph.name, "the graph's name", GRAPH_NAME)
+    for name, tensor in graph.tensors.items():
+        _text(name, "a tensor's name", NAME)
+        if tensor.name != name or any(size < 1 for size in tensor.shape):
+            raise BadInput(f"graph: tensor {name!r} is {tensor.name!r} {tensor.shape}; need sizes of at least 1.")
+    for op in graph.ops:
+        _text(op.name, "an op's name", NAME)
+        _text(op.source, "an op's source", TEXT)
 
 
 def _known(graph: Graph, name: str) -> None:
@@ -201,3 +235,119 @@ def to_json(graph: Graph) -> dict[str, Any]:
         "constants": list(graph.constants),
         "states": [{"tensor": s.tensor, "update": s.update} for s in graph.states],
     }
+
+
+def from_json(data: Any, arrays: Mapping[str, np.ndarray]) -> Graph:
+    """Inverse of `to_json`; believes nothing.
+
+    Args:
+        data: parsed JSON, from anywhere.
+        arrays: constants by tensor name and initial states by STATE_PREFIX + tensor name; no others.
+
+    Raises:
+        BadInput: anything but what `to_json` makes from a valid graph: wrong types, unknown fields, too many or too
+            large tensors, arrays missing, left over or of another shape or dtype. `core.ops.check` checks the ops.
+    """
+    fields = _fields(data, "the graph", ("name", "tensors", "ops", "inputs", "outputs", "constants", "states"))
+    tensors = [_read_tensor(entry) for entry in _entries(fields["tensors"], "tensors")]
+    by_name = {tensor.name: tensor for tensor in tensors}
+    if len(by_name) < len(tensors):
+        raise BadInput("graph: two tensors have the same name; the file is damaged.")
+    states = [_fields(entry, "a state", ("tensor", "update")) for entry in _entries(fields["states"], "states")]
+    constants = _names(fields["constants"], "constants")
+    _same_names(arrays, [*constants, *(f"{STATE_PREFIX}{state['tensor']}" for state in states)])
+    graph = Graph(
+        name=_text(fields["name"], "the graph's name", GRAPH_NAME),
+        tensors=by_name,
+        ops=tuple(_read_op(entry) for entry in _entries(fields["ops"], "ops")),
+        inputs=_names(fields["inputs"], "inputs"),
+        outputs=_names(fields["outputs"], "outputs"),
+        constants={name: arrays[name] for name in constants},
+        states=tuple(_read_state(state, arrays) for state in states),
+    )
+    validate(graph)
+    return graph
+
+
+def _fields(data: Any, what: str, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise BadInput(f"graph: {what} is {type(data).__name__}; need an object. The file is damaged.")
+    if wrong := (set(names) - set(data)) | (set(data) - set(names) - set(optional)):
+        raise BadInput(f"graph: {what} lacks or adds the field {sorted(wrong)[0]!r}; the file is damaged.")
+    return data
+
+
+def _entries(data: Any, what: str) -> Sequence[Any]:
+    if not isinstance(data, list) or len(data) > MAX_ENTRIES:
+        raise BadInput(f"graph: {what} is no list of at most {MAX_ENTRIES} entries; the file is damaged.")
+    return data
+
+
+def _text(data: Any, what: str, pattern: re.Pattern[str]) -> str:
+    if not isinstance(data, str) or not pattern.fullmatch(data):
+        raise BadInput(f"graph: {what} is {str(data)[:60]!r}; need text that matches {pattern.pattern}.")
+    return data
+
+
+def _names(data: Any, what: str) -> tuple[str, ...]:
+    return tuple(_text(entry, f"a name in {what}", NAME) for entry in _entries(data, what))
+
+
+def _same_names(arrays: Mapping[str, np.ndarray], wanted: list[str]) -> None:
+    if wrong := set(arrays).symmetric_difference(wanted):
+        raise BadInput(f"graph: array {sorted(wrong)[0]!r} is missing or belongs to no tensor; the file is damaged.")
+
+
+def _read_tensor(data: Any) -> Tensor:
+    fields = _fields(data, "a tensor", ("name", "shape", "dtype"), optional=("quantization",))
+    name = _text(fields["name"], "a tensor's name", NAME)
+    shape = fields["shape"]
+    if not isinstance(shape, list) or len(shape) > MAX_RANK or not all(type(size) is int for size in shape):
+        raise BadInput(
+            f"graph: tensor {name!r} has the shape {str(shape)[:60]}; need at most {MAX_RANK} whole numbers."
+        )
+    if fields["dtype"] not in get_args(DType):
+        raise BadInput(f"graph: tensor {name!r} has an unknown dtype; need one of {', '.join(get_args(DType))}.")
+    dtype = cast(DType, fields["dtype"])
+    if min(shape, default=1) < 1 or math.prod(shape) * np.dtype(dtype).itemsize > MAX_TENSOR_BYTES:
+        raise BadInput(f"graph: tensor {name!r} is {dtype} {shape}; need 1 to {MAX_TENSOR_BYTES} bytes.")
+    format_ = formats.from_json(fields["quantization"]) if "quantization" in fields else None
+    if isinstance(format_, PerChannel):
+        fits = 0 <= format_.axis < len(shape) and len(format_.scales) == shape[format_.axis]
+        if not fits:
+            raise BadInput(f"graph: tensor {name!r} {shape} does not have the channels of its format.")
+    return Tensor(name, tuple(shape), dtype, format_)
+
+
+def _read_op(data: Any) -> Op:
+    fields = _fields(data, "an op", ("kind", "name", "inputs", "outputs", "attrs", "source"))
+    kind = _text(fields["kind"], "an op's kind", NAME)
+    attrs = fields["attrs"]
+    if not isinstance(attrs, dict):
+        raise BadInput(f"graph: the attributes of {kind} are no object; the file is damaged.")
+    return Op(
+        kind=kind,
+        inputs=_names(fields["inputs"], f"the inputs of {kind}"),
+        outputs=_names(fields["outputs"], f"the outputs of {kind}"),
+        attrs={key: _read_attr(kind, key, value) for key, value in attrs.items()},
+        name=_text(fields["name"], "an op's name", NAME),
+        source=_text(fields["source"], "an op's source", TEXT),
+    )
+
+
+def _read_attr(kind: str, key: str, value: Any) -> Attr:
+    entries = value if isinstance(value, list) else [value]
+    numbers = all(isinstance(entry, int | float) and not abs(entry) > MAX_INT or _infinite(entry) for entry in entries)
+    word = isinstance(value, str) and len(value) <= 64
+    if not (word or numbers) or len(entries) > 4 * MAX_RANK:
+        raise BadInput(f"graph: attribute {key[:60]!r} of {kind} is {str(value)[:60]}; need numbers or a word.")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _infinite(value: Any) -> bool:
+    return isinstance(value, float) and math.isinf(value)
+
+
+def _read_state(fields: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> State:
+    tensor, update = (_text(fields[key], f"a state's {key}", NAME) for key in ("tensor", "update"))
+    return State(tensor, update, arrays[STATE_PREFIX + tensor])

@@ -23,6 +23,7 @@ from edgesmith.core.ops import (
     spectral,
 )
 from edgesmith.core.ops.spec import OpSpec
+from edgesmith.core.ops.values import check_values
 
 THEMES = (
     conv,
@@ -69,7 +70,7 @@ def infer(op: Op, inputs: tuple[Tensor, ...]) -> list[tuple[tuple[int, ...], str
 
 
 def check(graph: Graph) -> None:
-    """Check a graph and each of its ops against the specs.
+    """Check a graph, each of its ops against the specs, and the constants of integer ops.
 
     Raises:
         BadInput: malformed graph, unknown op, bad attribute, or an output of another shape or dtype than inferred.
@@ -80,6 +81,7 @@ def check(graph: Graph) -> None:
         found = [(t.shape, t.dtype) for t in graph.types(op.outputs)]
         if found != outputs:
             raise BadInput(f"graph: {op.kind} ({op.name}) makes {outputs}, its tensors say {found}.")
+        check_values(graph, op, spec_of(op), attrs_of(op))
 
 
 def macs(graph: Graph, op: Op) -> int:

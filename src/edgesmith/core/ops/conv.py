@@ -16,7 +16,7 @@ WINDOW = {
 GROUPS = {"groups": Attribute(int, 1, low=1)}
 CLAMP = {"low": Attribute(float, float("-inf")), "high": Attribute(float, float("inf"))}
 INT8 = {"low": Attribute(int, -128, -128, 127), "high": Attribute(int, 127, -128, 127)}
-ZERO_POINTS = {"x_zero": Attribute(int, 0, -128, 255), "y_zero": Attribute(int, 0, -128, 127)}
+ZERO_POINTS = {"x_zero": Attribute(int, 0, -128, 127), "y_zero": Attribute(int, 0, -128, 127)}
 
 
 def window_sizes(height: int, width: int, kernel: tuple[int, int], attrs: Attrs) -> tuple[int, int]:

@@ -22,7 +22,7 @@ def _gelu(x: np.ndarray, attrs: Attrs) -> np.ndarray:
     """arXiv:1606.08415, section 2: x * Phi(x), or its tanh approximation."""
     if attrs["approximate"] == "tanh":
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return 0.5 * x * (1 + _erf(x / math.sqrt(2)).astype(np.float64))
+    return 0.5 * x * (1 + np.asarray(_erf(x / math.sqrt(2)), np.float64))
 
 
 FUNCTIONS: Mapping[str, tuple[str, Function]] = {

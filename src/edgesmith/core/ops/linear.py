@@ -72,7 +72,8 @@ def _product(a: np.ndarray, b: np.ndarray, attrs: Attrs) -> np.ndarray:
 
 
 def _run_matmul(arrays: Sequence[np.ndarray], attrs: Attrs) -> list[np.ndarray]:
-    return [_product(*arrays, attrs).astype(np.float32)]
+    a, b = arrays
+    return [_product(a, b, attrs).astype(np.float32)]
 
 
 def _run_matmul_s8(arrays: Sequence[np.ndarray], attrs: Attrs) -> list[np.ndarray]:

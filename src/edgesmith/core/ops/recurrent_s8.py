@@ -1,4 +1,4 @@
-"""Integer LSTM and GRU: int8 inputs and outputs, int16 gates and cells, tables for sigmoid and tanh (docs/numbers.md)."""
+"""Integer LSTM and GRU: int8 values, int16 gates and cells, tables for sigmoid and tanh (docs/numbers.md)."""
 
 from collections.abc import Sequence
 

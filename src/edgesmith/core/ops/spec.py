@@ -72,8 +72,10 @@ class OpSpec:
         """
         if unknown := set(attrs) - set(self.attrs):
             raise BadInput(f"{self.kind}: unknown attribute {sorted(unknown)[0]!r}; it has {', '.join(self.attrs)}.")
-        full = {n: _checked(self.kind, n, rule, attrs.get(n, rule.default)) for n, rule in self.attrs.items()}
-        if "low" in full and full["low"] > full["high"]:
+        full: dict[str, Any] = {
+            n: _checked(self.kind, n, rule, attrs.get(n, rule.default)) for n, rule in self.attrs.items()
+        }
+        if "low" in full and not full["low"] <= full["high"]:
             raise BadInput(f"{self.kind}: low is {full['low']}, high {full['high']}; need low <= high.")
         return full
 
@@ -107,7 +109,7 @@ def _checked(kind: str, name: str, rule: Attribute, value: Any) -> Any:
     return tuple(_number(kind, name, rule, element, v) for v in value)
 
 
-def _number(kind: str, name: str, rule: Attribute, type_: type, value: Any) -> Any:
+def _number(kind: str, name: str, rule: Attribute, type_: Any, value: Any) -> Any:
     good = isinstance(value, bool) if type_ is bool else not isinstance(value, bool)
     if type_ is float and good and isinstance(value, (int, float)):
         value = float(value)

@@ -50,7 +50,7 @@ def _infer_log_mel_s8(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
     need(twiddle.shape == wanted, f"log_mel_s8: twiddle is {twiddle.shape}; need {wanted}.")
     need(
         len(first.shape) == 1 and first.shape == count.shape and len(weights.shape) == 1,
-        f"log_mel_s8: first {first.shape}, count {count.shape}, weights {weights.shape}; need (mels,), (mels,), (total,).",
+        f"log_mel_s8: first {first.shape}, count {count.shape}, weights {weights.shape}; need one axis each.",
     )
     need(log_table.shape == (257,), f"log_mel_s8: log_table is {log_table.shape}; need (257,).")
     return [((1, _frames(inputs, attrs), first.shape[0]), "int8")]
@@ -82,7 +82,15 @@ def bit_reversed(n: int) -> np.ndarray:
 
 
 def fft_q30(real: np.ndarray, twiddle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Decimation-in-time FFT in integers: (rows, n) to real and imaginary parts (rows, n) (docs/numbers.md, log_mel)."""
+    """Decimation-in-time FFT in integers (docs/numbers.md, log_mel).
+
+    Args:
+        real: (rows, n) int64.
+        twiddle: (n / 2, 2) int32, Q30.
+
+    Returns:
+        Real and imaginary parts, (rows, n) int64 each.
+    """
     rows, n = real.shape
     re = real[:, bit_reversed(n)]
     im = np.zeros_like(re)

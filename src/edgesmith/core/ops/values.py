@@ -1,0 +1,115 @@
+"""What the constants of integer ops must satisfy, so that no implementation overflows or reads outside a table."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from edgesmith.core.errors import BadInput
+from edgesmith.core.graph import Graph, Op
+from edgesmith.core.ops.spec import Attrs, OpSpec, need
+
+Arrays = Mapping[str, np.ndarray]
+INT32 = np.iinfo(np.int32)
+MULTIPLIER, SHIFT = (0, INT32.max), (1, 62)
+# Inputs of integer ops that must be constants, with the bounds of each entry (docs/numbers.md).
+RANGES: Mapping[str, tuple[int, int]] = {
+    "multiplier": MULTIPLIER,
+    "shift": SHIFT,
+    "ih_multiplier": MULTIPLIER,
+    "ih_shift": SHIFT,
+    "hh_multiplier": MULTIPLIER,
+    "hh_shift": SHIFT,
+    "gamma": (-4095, 4095),
+    "beta": (1 - (1 << 30), (1 << 30) - 1),
+    "sigmoid": (-32768, 32767),
+    "tanh": (-32768, 32767),
+    "table": (0, 1 << 22),
+    "window": (-32768, 32767),
+    "twiddle": (-(1 << 30), 1 << 30),
+    "first": (0, 512),
+    "count": (0, 513),
+    "weights": (0, 65535),
+    "log_table": (0, 4096),
+}
+
+
+def check_values(graph: Graph, op: Op, spec: OpSpec, attrs: Attrs) -> None:
+    """Check the constants that an integer op reads.
+
+    Raises:
+        BadInput: a table or multiplier is no constant or out of range, or a sum could leave int32.
+    """
+    if not op.kind.endswith("_s8"):
+        return
+    named = dict(zip(spec.inputs, op.inputs, strict=True))
+    arrays = {key: graph.constants[name] for key, name in named.items() if name in graph.constants}
+    for key, (low, high) in RANGES.items():
+        if key in named:
+            need(key in arrays, f"{op.kind} ({op.name}): input {key} is computed; need a constant.")
+            good = bool(((arrays[key] >= low) & (arrays[key] <= high)).all())
+            need(good, f"{op.kind} ({op.name}): an entry of {key} is outside {low} to {high}.")
+    if op.kind in RELATIONS:
+        try:
+            RELATIONS[op.kind](arrays, graph.tensors[op.inputs[0]].shape, attrs)
+        except BadInput as error:
+            raise BadInput(f"{op.kind} ({op.name}): {error}") from None
+
+
+def accumulators_fit(w: np.ndarray, b: np.ndarray, low: int = -128, high: int = 127) -> None:
+    """Check that b + sum(x * w) stays within int32 for every x in [low, high].
+
+    Args:
+        w: (O, ...) integers.
+        b: (O,) integers.
+
+    Raises:
+        BadInput: some channel can leave int32.
+    """
+    rows = w.reshape(len(w), -1).astype(np.int64)
+    most = b + np.maximum(rows * low, rows * high).sum(axis=1)
+    least = b + np.minimum(rows * low, rows * high).sum(axis=1)
+    wide = np.flatnonzero((most > INT32.max) | (least < INT32.min))
+    need(len(wide) == 0, f"channel {wide[:1]} can leave int32; need a smaller bias or weights.")
+
+
+def _dot(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    if "w" in arrays and "b" in arrays:
+        accumulators_fit(arrays["w"], arrays["b"])
+
+
+def _transposed_dot(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    if "w" in arrays and "b" in arrays:
+        low, high = (end - attrs["x_zero"] for end in (-128, 127))
+        # A cell may be reached by any part of the taps: each adds its worst or nothing.
+        accumulators_fit(arrays["w"], arrays["b"], min(low, 0), max(high, 0))
+
+
+def _recurrent(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    for part in ("ih", "hh"):
+        if f"w_{part}" in arrays and f"b_{part}" in arrays:
+            accumulators_fit(arrays[f"w_{part}"], arrays[f"b_{part}"])
+
+
+def _softmax(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    table = arrays["table"].astype(np.int64)
+    need(bool(table[0] >= 1), "entry 0 of the table is 0; need exp(0) at its scale.")
+    need(
+        shape[-1] * int(table.max()) < 1 << 31, f"a row of {shape[-1]} entries can leave uint32; need a smaller table."
+    )
+
+
+def _log_mel(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    first, count, weights = (arrays[key].astype(np.int64) for key in ("first", "count", "weights"))
+    need(bool((first + count <= attrs["n_fft"] // 2 + 1).all()), "a mel filter ends beyond the last bin.")
+    need(int(count.sum()) == len(weights), f"counts add up to {int(count.sum())}, there are {len(weights)} weights.")
+
+
+RELATIONS: Mapping[str, Callable[[Arrays, tuple[int, ...], Attrs], None]] = {
+    "conv2d_s8": _dot,
+    "conv_transpose2d_s8": _transposed_dot,
+    "linear_s8": _dot,
+    "lstm_s8": _recurrent,
+    "gru_s8": _recurrent,
+    "softmax_s8": _softmax,
+    "log_mel_s8": _log_mel,
+}
