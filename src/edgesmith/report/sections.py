@@ -5,7 +5,8 @@ from typing import Any
 from edgesmith.report.numbers import count, figure, origin, percent, points, size
 
 STATIONS = (("float", "float32"), ("int8", "int8, here"), ("board", "on the board"))
-SHADE_FULL = 0.10  # a drop of ten points is drawn in the strongest shade
+TRUST = ("accuracy", "ece", "noise", "blur")
+SHADE_FULL = 0.10  # a change of ten points is drawn in the strongest shade
 
 
 def accuracies(data: dict[str, Any]) -> list[dict[str, str]]:
@@ -49,35 +50,40 @@ def confusion(data: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def trust(data: dict[str, Any]) -> dict[str, Any] | None:
-    """Each step's figures, each with its difference to the first step; `shade` is 0 to 1 of a drop."""
+    """Each step's figures, each with its difference to the first step; `shade` is 0 to 1 of a change for the worse."""
     given = data.get("trust")
     if not given or not given["steps"]:
         return None
+    figures = [key for key in TRUST if any(step.get(key) is not None for step in given["steps"])]
     first = given["steps"][0]
-    figures = [
-        key for key in ("accuracy", "ece", "noise", "blur") if any(s.get(key) is not None for s in given["steps"])
-    ]
-    steps = [
-        {
-            "name": step["name"],
-            "figures": [compared(step.get(key), first.get(key), step is first) for key in figures],
-            "per_class": [
-                compared(now, then, step is first)
-                for now, then in zip(step["per_class"], first["per_class"], strict=True)
-            ],
-        }
-        for step in given["steps"]
-    ]
+    steps = [trust_step(step, None if step is first else first, figures) for step in given["steps"]]
     return {"figures": figures, "classes": given["classes"], "steps": steps, "how": given.get("how")}
 
 
-def compared(now: float | None, then: float | None, is_first: bool) -> dict[str, Any]:
-    """A fraction, and how it moved."""
+def trust_step(step: dict[str, Any], first: dict[str, Any] | None, figures: list[str]) -> dict[str, Any]:
+    """One step beside the first; None for the first itself."""
+    then = first or {"per_class": [None] * len(step["per_class"])}
+    return {
+        "name": step["name"],
+        "figures": [compared(step.get(key), then.get(key), rising_is_bad=key == "ece") for key in figures],
+        "per_class": [class_cell(*pair) for pair in zip(step["per_class"], then["per_class"], strict=True)],
+    }
+
+
+def compared(now: float | None, then: float | None, rising_is_bad: bool = False) -> dict[str, Any]:
+    """A fraction, and how it moved; the shade grows with a change for the worse."""
     if now is None:
         return {"figure": "", "delta": "", "shade": 0}
-    moved = None if then is None or is_first else now - then
-    shade = min(max(-(moved or 0) / SHADE_FULL, 0), 1)
+    moved = None if then is None else now - then
+    worse = (moved or 0) if rising_is_bad else -(moved or 0)
+    shade = min(max(worse / SHADE_FULL, 0), 1)
     return {"figure": percent(now), "delta": "" if moved is None else points(moved), "shade": round(shade, 2)}
+
+
+def class_cell(now: float | None, then: float | None) -> dict[str, Any]:
+    """A class's accuracy, coarser than the whole's: a class has few samples; no word where nothing moved."""
+    cell = compared(now, then)
+    return cell | {"figure": "" if now is None else f"{100 * now:.1f}%", "delta": "" if now == then else cell["delta"]}
 
 
 def layers(data: dict[str, Any]) -> dict[str, Any] | None:
@@ -87,6 +93,7 @@ def layers(data: dict[str, Any]) -> dict[str, Any] | None:
         return None
     by = "cycles" if any(row.get("cycles") for row in given["rows"]) else "macs"
     total = {key: sum(row.get(key) or 0 for row in given["rows"]) for key in ("macs", "weight_bytes", "cycles")}
+    largest = max(row.get(by) or 0 for row in given["rows"])
     rows = [
         {
             "name": row["name"],
@@ -95,7 +102,8 @@ def layers(data: dict[str, Any]) -> dict[str, Any] | None:
             "macs": count(row["macs"]) if row["macs"] else "",
             "weights": size(row["weight_bytes"]) if row["weight_bytes"] else "",
             "cycles": count(row["cycles"]) if row.get("cycles") else "",
-            "share": (row.get(by) or 0) / total[by] if total[by] else 0,
+            "share": (row.get(by) or 0) / max(total[by], 1),
+            "bar": (row.get(by) or 0) / max(largest, 1),
         }
         for row in given["rows"]
     ]

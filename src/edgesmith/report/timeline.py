@@ -75,9 +75,20 @@ def rectangle(buffer: dict[str, Any], memory: dict[str, Any], scale: Scale) -> M
     shape = Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="2"/>').format(
         left + 1, top + 0.5, max(right - left - 2, 0.5), max(bottom - top - 1, 0.5)
     )
-    fits = len(name) * LABEL_WIDTH < right - left - 10 and bottom - top > LABEL_HEIGHT
-    label = Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(left + 8, (top + bottom) / 2 + 4, name)
-    return Markup('<g class="buffer"><title>{}</title>{}{}</g>').format(tip, shape, label if fits else "")
+    return Markup('<g class="buffer"><title>{}</title>{}{}</g>').format(
+        tip, shape, label(name, left, right, top, bottom)
+    )
+
+
+def label(name: str, left: float, right: float, top: float, bottom: float) -> Markup:
+    """The name in the middle of a rectangle, upright where only that fits, or nothing."""
+    wide, high, length = right - left, bottom - top, len(name) * LABEL_WIDTH + 10
+    turned = wide < length
+    if (high if turned else wide) < length or (wide if turned else high) < LABEL_HEIGHT:
+        return Markup("")
+    x, y = (left + right) / 2, (top + bottom) / 2
+    turn = Markup(' transform="rotate(-90 {:.1f} {:.1f})"').format(x, y) if turned else ""
+    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="middle" dy="0.34em"{}>{}</text>').format(x, y, turn, name)
 
 
 def op_numbers(scale: Scale) -> Iterator[Markup]:

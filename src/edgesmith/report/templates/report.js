@@ -51,6 +51,14 @@ function limits(axis) {
   return { shapes, annotations };
 }
 
+// 1, 2 and 5 of every decade: plotly's own labels leave out the zeros.
+function decades(axis) {
+  const values = axis.values.filter((value) => value !== null);
+  const from = Math.floor(Math.log10(Math.min(...values))), to = Math.ceil(Math.log10(Math.max(...values)));
+  const exponents = Array.from({ length: to - from + 1 }, (_, index) => from + index);
+  return exponents.flatMap((exponent) => [1, 2, 5].map((step) => Number(`${step}e${exponent}`)));
+}
+
 function layout(axis) {
   const ink = colour("ink"), soft = colour("soft"), line = colour("line"), page = colour("page");
   const common = { gridcolor: line, linecolor: line, zeroline: false, tickfont: { color: soft }, automargin: true };
@@ -61,8 +69,8 @@ function layout(axis) {
     margin: { l: 56, r: 12, t: 12, b: 52 },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: soft }, itemclick: false, itemdoubleclick: false },
     hoverlabel: { bgcolor: page, bordercolor: soft, font: { color: ink, size: 13 }, align: "left" },
-    xaxis: { ...common, title: { text: axis.title, font: { color: soft } }, type: axis.log ? "log" : "linear", dtick: axis.log ? "D2" : undefined },
-    yaxis: { ...common, title: { text: chart.metric, font: { color: soft } } },
+    xaxis: { ...common, title: { text: axis.title, font: { color: soft, size: 13 } }, ...(axis.log ? { type: "log", tickvals: decades(axis), ticktext: decades(axis).map(String) } : {}) },
+    yaxis: { ...common, title: { text: chart.metric, font: { color: soft, size: 13 } } },
   };
 }
 
