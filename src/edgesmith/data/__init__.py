@@ -5,11 +5,19 @@ from collections.abc import Callable
 from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Task
 from edgesmith.data.digits import digits_task
+from edgesmith.data.fashion_mnist import fashion_mnist_task
+from edgesmith.data.fsdd import fsdd_task
+from edgesmith.data.nsl_kdd import nsl_kdd_task
+from edgesmith.data.occupancy import occupancy_task
 
 __all__ = ["NAMED", "named_task"]
 
 NAMED: dict[str, Callable[[], Task]] = {
     "digits": digits_task,
+    "fashion-mnist": fashion_mnist_task,
+    "fsdd": fsdd_task,
+    "nsl-kdd": nsl_kdd_task,
+    "occupancy": occupancy_task,
 }
 
 

@@ -1,5 +1,7 @@
 """Seeded, disjoint splits with every class in each."""
 
+import hashlib
+
 import numpy as np
 
 from edgesmith.core.errors import BadInput
@@ -34,3 +36,24 @@ def stratified_parts(labels: np.ndarray, fractions: tuple[float, ...], seed: int
 def take(inputs: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> Split:
     """The samples at `rows` as a split."""
     return Split(inputs[rows], labels[rows])
+
+
+def first_occurrences(*parts: np.ndarray) -> list[np.ndarray]:
+    """Rows of each part that are in no earlier part and no earlier row: sorted indices per part.
+
+    Give the test first, and training loses what the test holds too.
+
+    >>> [rows.tolist() for rows in first_occurrences(np.array([[1], [2]]), np.array([[2], [3], [3]]))]
+    [[0, 1], [1]]
+    """
+    seen: set[bytes] = set()
+    kept = []
+    for part in parts:
+        rows = []
+        for index, row in enumerate(np.ascontiguousarray(part)):
+            digest = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+            if digest not in seen:
+                seen.add(digest)
+                rows.append(index)
+        kept.append(np.array(rows, dtype=np.int64))
+    return kept

@@ -59,9 +59,7 @@ class LogMel(nn.Module):
     def __init__(self, rate: int, length: int, hop: int, mels: int, low_hz: float = 60.0) -> None:
         super().__init__()
         if not 2 <= length <= 1024 or hop < 1:
-            raise BadInput(
-                f"log_mel: length is {length}, hop is {hop}; need 2 to 1024 samples and a hop of at least 1."
-            )
+            raise BadInput(f"log_mel: length is {length}, hop is {hop}; need 2 to 1024 and at least 1 sample.")
         self.hop = hop
         self.n_fft = 1 << (length - 1).bit_length()
         self.register_buffer("window", hann(length))

@@ -93,13 +93,25 @@ def batches(split: Split, samples: int, size: int) -> Iterator[tuple[Tensor, Ten
 
 
 def augmented(raw: Tensor, augment: Augment) -> Tensor:
-    """Shift each image of (n, c, h, w) by up to an eighth of its height, filled with 0; mirror half of them."""
+    """Each sample moved by up to an eighth of its width; "flip_shift" mirrors half of the images first.
+
+    Args:
+        raw: images (n, c, h, w), whose new edge is 0, or waveforms (n, samples), whose end comes round.
+    """
     if augment == "none":
         return raw
+    if raw.ndim == 2:
+        return rolled(raw, reach=raw.shape[1] // 8)
     if augment == "flip_shift":
         mirror = torch.rand(len(raw)) < 0.5
         raw = torch.where(mirror[:, None, None, None], raw.flip(-1), raw)
     return shifted(raw, reach=raw.shape[-1] // 8)
+
+
+def rolled(raw: Tensor, reach: int) -> Tensor:
+    """Each row of (n, samples) turned by its own -reach..reach samples."""
+    turn = torch.randint(-reach, reach + 1, (len(raw), 1))
+    return raw.gather(1, (torch.arange(raw.shape[1]) - turn) % raw.shape[1])
 
 
 def shifted(raw: Tensor, reach: int) -> Tensor:

@@ -12,7 +12,7 @@ class Recipe:
 
     Attributes:
         learning_rate: at the peak; 1e-3 to 4e-3 suits nets of this size (our measurement).
-        augment: "shift" moves each image by up to one pixel in eight; "flip_shift" mirrors half of them too.
+        augment: "shift" moves each image or waveform by up to an eighth; "flip_shift" also mirrors half of the images.
         train_samples: train on the first so many of the train split, 0 for all of it.
     """
 

@@ -39,7 +39,7 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, 
                 raise BadInput(
                     f"zoo: {path} belongs to another recipe or seed; need this one's. Delete it to start over."
                 )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             module.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
             restore_moments(optimizer, tensors)
             return int(facts["epoch"])

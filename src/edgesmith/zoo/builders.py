@@ -22,7 +22,7 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "fashion-vit": lambda: Vit(channels=1, size=28, patch=4, classes=10),
     "speech-dscnn": SpeechDscnn,
     "occupancy-lstm": lambda: LstmClassifier(channels=5, hidden=24, classes=2),
-    "nslkdd-autoencoder": lambda: ScoringAutoencoder(features=122, hidden=64, code=12),
+    "nslkdd-autoencoder": lambda: ScoringAutoencoder(features=118, hidden=64, code=12),
     "ds-cnn": DsCnn,
     "mobilenet-v1-025": MobilenetV1,
     "resnet8": Resnet8,

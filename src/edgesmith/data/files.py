@@ -1,0 +1,174 @@
+"""Read data files that may be anything: sizes are checked before memory is taken, hashes before content is used."""
+
+import gzip
+import hashlib
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from edgesmith.core.errors import BadInput, Missing
+
+MOST_BYTES = 4 * 1024**3  # of one file when unpacked; larger sets do not fit the memory of a small machine
+MOST_HEADER_BYTES = 10_000  # of one array in an npz, as numpy itself allows
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Where a named data set comes from.
+
+    Attributes:
+        folder: below the folder that EDGESMITH_DATA names.
+        address: of its official home.
+        files: file name to sha256 of its content; a name may also be there gzipped, with .gz added.
+    """
+
+    name: str
+    folder: str
+    address: str
+    licence: str
+    files: Mapping[str, str]
+
+
+def data_folder(wanted: DataSet) -> Path:
+    """The folder of one data set.
+
+    Raises:
+        Missing: EDGESMITH_DATA is not set, or the folder is not there.
+    """
+    root = os.environ.get("EDGESMITH_DATA")
+    if not root:
+        raise Missing(f"data: {wanted.name} is not built in, and EDGESMITH_DATA is not set; {how_to_get(wanted)}")
+    folder = Path(root) / wanted.folder
+    if not folder.is_dir():
+        raise Missing(f"data: {folder} is not there; {how_to_get(wanted)}")
+    return folder
+
+
+def how_to_get(wanted: DataSet) -> str:
+    """What is needed and what to do, for an error message."""
+    files = " and ".join(f"{wanted.folder}/{name} (sha256 {digest})" for name, digest in wanted.files.items())
+    return (
+        f"need {files}. Download it from {wanted.address} (licence: {wanted.licence}), and set EDGESMITH_DATA to the"
+        f" folder that holds {wanted.folder}/. Nothing is downloaded unasked."
+    )
+
+
+def read_known(wanted: DataSet, name: str) -> bytes:
+    """The content of one file of a data set, unpacked if it is gzipped, its hash checked.
+
+    Raises:
+        Missing: the file is not there.
+        BadInput: it is damaged or another file.
+    """
+    folder = data_folder(wanted)
+    plain, packed = folder / name, folder / f"{name}.gz"
+    if plain.is_file():
+        content = read_limited(plain)
+    elif packed.is_file():
+        content = unpack(packed)
+    else:
+        raise Missing(f"data: {plain} is not there; {how_to_get(wanted)}")
+    found = hashlib.sha256(content).hexdigest()
+    if found != wanted.files[name]:
+        raise BadInput(
+            f"data: {name} in {folder} has the sha256 {found}; need {wanted.files[name]}."
+            f" Download it again from {wanted.address}."
+        )
+    return content
+
+
+def read_limited(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        BadInput: it is larger than `most_bytes`.
+    """
+    with open(path, "rb") as file:
+        return limited(file, path, most_bytes)
+
+
+def unpack(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """What a gzip file holds.
+
+    Raises:
+        BadInput: it is damaged, or holds more than `most_bytes`.
+    """
+    try:
+        with gzip.open(path) as file:
+            return limited(file, path, most_bytes)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"data: {path} is a damaged gzip file ({error}). Download it again.") from error
+
+
+def limited(file: IO[bytes], path: Path, most_bytes: int) -> bytes:
+    """Read to the end, a megabyte at a time, so that a bomb is noticed before it fills memory."""
+    chunks: list[bytes] = []
+    total = 0
+    while chunk := file.read(1 << 20):
+        total += len(chunk)
+        if total > most_bytes:
+            raise BadInput(f"data: {path} holds more than {most_bytes} bytes; need at most that. Use a part of it.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def read_npz(source: Path | IO[bytes], who: str, most_bytes: int = MOST_BYTES) -> dict[str, np.ndarray]:
+    """All arrays of an npz file; nothing in it is executed.
+
+    Args:
+        source: a path, or an open file.
+        who: what to call it in messages.
+
+    Raises:
+        BadInput: not an npz, an array that does not fill its member exactly, Python objects, or too large.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > most_bytes:
+                raise BadInput(f"data: {who} unpacks to more than {most_bytes} bytes; need at most that.")
+            return {member.filename.removesuffix(".npy"): read_member(archive, member, who) for member in members}
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise BadInput(f"data: {who} is no readable npz file ({error}). Write it with numpy.savez.") from error
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, who: str) -> np.ndarray:
+    """One array of an npz; errors as in `read_npz`."""
+    with archive.open(member) as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read_header = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran, dtype = read_header(file, MOST_HEADER_BYTES)
+        except ValueError as error:
+            raise BadInput(f"data: {member.filename} in {who} is no numpy array ({error}).") from error
+        if dtype.hasobject:
+            raise BadInput(f"data: {member.filename} in {who} holds Python objects; need plain numbers or text.")
+        expected = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or file.tell() + expected != member.file_size:
+            raise BadInput(f"data: {member.filename} in {who} says shape {shape} but holds another number of bytes.")
+        content = file.read()
+    if len(content) != expected:
+        raise BadInput(f"data: {member.filename} in {who} is cut short.")
+    array = np.frombuffer(bytearray(content), dtype)
+    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
+
+
+def need(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], who: str) -> list[np.ndarray]:
+    """The arrays called `names`.
+
+    Raises:
+        BadInput: one is not there.
+    """
+    absent = [name for name in names if name not in arrays]
+    if absent:
+        raise BadInput(f"data: {who} lacks {', '.join(absent)}; it holds {', '.join(arrays) or 'nothing'}.")
+    return [arrays[name] for name in names]
