@@ -102,6 +102,17 @@ def figure(value: float, unit: str) -> str:
     return f"{value:.3f} {unit}".strip() if abs(value) < 1 else f"{digits(value)} {unit}".strip()
 
 
+def plain(value: Any) -> str:
+    """A setting as text; absent is empty.
+
+    >>> plain(True), plain(0.30000001), plain(None), plain("mse")
+    ('yes', '0.3', '', 'mse')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def origin(reading: Reading) -> str:
     """The kind, and the error where there is one.
 

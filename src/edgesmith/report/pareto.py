@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from edgesmith.report.numbers import figure
+from edgesmith.report.numbers import figure, plain
 
 # figure, its title, its unit, the plot's unit in that unit, the plot's unit
 AXES = (
@@ -34,13 +34,12 @@ def front(candidates: list[Candidate], cost: str, upwards: bool = True) -> list[
 
 def setting(name: str, value: Any) -> str:
     """One line of the text shown when a candidate is pointed at."""
-    shown = f"{value:.4g}" if isinstance(value, float) else "none" if value is None else str(value)
-    return f"{escape(name)}: {escape(shown[:80])}"
+    return f"{escape(name[:40])}: {escape(plain(value)[:80]) or 'none'}"
 
 
 def hover(candidate: Candidate, unit: str) -> str:
     """What a candidate is, in the small markup that plotly draws; names from outside are escaped."""
-    lines = [f"<b>{escape(str(candidate['id'])[:40])}</b>", f"{figure(candidate['accuracy'], unit)}"]
+    lines = [f"<b>candidate {escape(str(candidate['id'])[:40])}</b>", f"{figure(candidate['accuracy'], unit)}"]
     for key, title, base, _, _ in AXES:
         if candidate.get(key) is not None:
             lines.append(f"{title} {figure(candidate[key], base)}")

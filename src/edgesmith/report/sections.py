@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgesmith.report.numbers import count, figure, origin, percent, points, size
+from edgesmith.report.numbers import count, figure, origin, percent, plain, points, size
 
 STATIONS = (("float", "float32"), ("int8", "int8, here"), ("board", "on the board"))
 TRUST = ("accuracy", "ece", "noise", "blur")
@@ -126,7 +126,7 @@ def trial(candidate: dict[str, Any], names: list[str], data: dict[str, Any]) -> 
     """One line of what was tried."""
     unit = "fraction" if (data.get("task") or {}).get("metric", "accuracy") == "accuracy" else ""
     shown = (("accuracy", unit), ("flash_bytes", "B"), ("ram_bytes", "B"), ("latency_ms", "ms"), ("energy_uj", "uJ"))
-    outcome = "best" if candidate.get("best") else "fits" if candidate["fits"] else "too big"
+    outcome = "best" if candidate.get("best") else "fits" if candidate["fits"] else "breaks a limit"
     return {
         "id": candidate["id"],
         "settings": [plain(candidate["settings"].get(name)) for name in names],
@@ -134,10 +134,3 @@ def trial(candidate: dict[str, Any], names: list[str], data: dict[str, Any]) -> 
         "outcome": outcome if candidate["state"] == "evaluated" else candidate["state"],
         "note": candidate.get("note") or "",
     }
-
-
-def plain(value: Any) -> str:
-    """A setting as text; absent is empty."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)

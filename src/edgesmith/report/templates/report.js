@@ -60,15 +60,16 @@ function decades(axis) {
 }
 
 function layout(axis) {
+  const family = getComputedStyle(document.body).fontFamily;
   const ink = colour("ink"), soft = colour("soft"), line = colour("line"), page = colour("page");
   const common = { gridcolor: line, linecolor: line, zeroline: false, tickfont: { color: soft }, automargin: true };
   return {
     ...limits(axis),
-    font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink },
+    font: { family, size: 13, color: ink },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
     margin: { l: 56, r: 12, t: 12, b: 52 },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: soft }, itemclick: false, itemdoubleclick: false },
-    hoverlabel: { bgcolor: page, bordercolor: soft, font: { color: ink, size: 13 }, align: "left" },
+    hoverlabel: { bgcolor: page, bordercolor: soft, font: { family, color: ink, size: 13 }, align: "left" },
     xaxis: { ...common, title: { text: axis.title, font: { color: soft, size: 13 } }, ...(axis.log ? { type: "log", tickvals: decades(axis), ticktext: decades(axis).map(String) } : {}) },
     yaxis: { ...common, title: { text: chart.metric, font: { color: soft, size: 13 } } },
   };
