@@ -1,0 +1,1 @@
+"""C kernels for every op and the tables that bind an op to its kernel."""

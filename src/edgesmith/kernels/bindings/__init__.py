@@ -1,0 +1,1 @@
+"""Op kind to kernel call, one module per theme."""

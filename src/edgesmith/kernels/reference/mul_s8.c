@@ -1,0 +1,17 @@
+/* mul_s8 in plain C (docs/numbers.md). */
+#include "edgesmith_fixed.h"
+#include "edgesmith_integer.h"
+
+void es_mul_s8(const es_mul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *y, void *scratch) {
+    const int32_t last = p->rank - 1, rows = es_cells(last, p->size);
+    const int32_t a_step = p->a_stride[last], b_step = p->b_stride[last];
+    (void)scratch;
+    for (int32_t row = 0; row < rows; row++) {
+        const int8_t *left = a + es_offset(row, last, p->size, p->a_stride);
+        const int8_t *right = b + es_offset(row, last, p->size, p->b_stride);
+        for (int32_t i = 0; i < p->size[last]; i++, left += a_step, right += b_step) {
+            const int32_t product = (*left - p->a_zero) * (*right - p->b_zero);
+            *y++ = es_clamp8(p->y_zero + es_requant(product, p->multiplier, p->shift), p->low, p->high);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+"""What each folder's version of a kernel file needs: scratch bytes and its own order of the weights."""
+
+from collections.abc import Mapping
+
+from edgesmith.kernels.kernel import Variant
+
+# Folder to kernel file (without ending) to variant; a file that is not named needs nothing.
+VARIANTS: Mapping[str, Mapping[str, Variant]] = {"reference": {}}
