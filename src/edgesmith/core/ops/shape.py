@@ -50,7 +50,7 @@ def _infer_pad(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
     x, before, after, value = inputs[0], attrs["before"], attrs["after"], attrs["value"]
     need(len(before) == len(after) == len(x.shape), f"pad: {x.shape} needs {len(x.shape)} entries before and after.")
     if x.dtype != "float32":
-        need(x.dtype != "bool" and value == int(value), f"pad: value {value} is not a whole number; x is {x.dtype}.")
+        need(float(value).is_integer(), f"pad: value {value} is not a whole number; x is {x.dtype}.")
         info = np.iinfo(x.dtype)
         need(info.min <= value <= info.max, f"pad: value {value} is outside {x.dtype}.")
     return [(tuple(b + n + a for b, n, a in zip(before, x.shape, after, strict=True)), x.dtype)]
