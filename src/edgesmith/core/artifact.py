@@ -54,12 +54,7 @@ def save(folder: Path, graph: Graph, facts: Mapping[str, Any], files: Mapping[st
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
         raise BadInput(f"artifact: {folder} exists and is not an artifact; name another folder or empty it.")
-    arrays = {**graph.constants, **{STATE_PREFIX + s.tensor: s.initial for s in graph.states}}
-    contents = {
-        **files,
-        "graph.json": json.dumps(graphs.to_json(graph), indent=1).encode(),
-        "weights.safetensors": safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in arrays.items()}),
-    }
+    contents = {**files, **graph_files(graph)}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "edgesmith": __version__,
@@ -68,6 +63,33 @@ def save(folder: Path, graph: Graph, facts: Mapping[str, Any], files: Mapping[st
     }
     write_folder(folder, {**contents, "manifest.json": _dump(manifest)})
     return Artifact(folder, manifest, graph)
+
+
+def graph_files(graph: Graph) -> dict[str, bytes]:
+    """A graph as files: its structure in JSON, its arrays in safetensors."""
+    arrays = {**graph.constants, **{STATE_PREFIX + s.tensor: s.initial for s in graph.states}}
+    return {
+        "graph.json": json.dumps(graphs.to_json(graph), indent=1).encode(),
+        "weights.safetensors": safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in arrays.items()}),
+    }
+
+
+def graph_from(contents: Mapping[str, bytes]) -> Graph:
+    """Inverse of `graph_files`, every op checked against its spec.
+
+    Raises:
+        BadInput: a file is missing, malformed, or does not match the other.
+    """
+    for name in ("graph.json", "weights.safetensors"):
+        if name not in contents:
+            raise BadInput(f"artifact: no {name}; the folder is incomplete. Compile it again.")
+    try:
+        arrays = safetensors.numpy.load(contents["weights.safetensors"])
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise BadInput(f"artifact: weights.safetensors is malformed ({error}). Compile it again.") from error
+    graph = graphs.from_json(parse_json(contents["graph.json"], "graph.json"), arrays)
+    ops.check(graph)
+    return graph
 
 
 def update(artifact: Artifact, facts: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> Artifact:
@@ -89,16 +111,7 @@ def load(folder: Path) -> Artifact:
     """
     manifest = _manifest(folder)
     contents = {name: _content(folder, name, digest) for name, digest in manifest["files"].items()}
-    for name in ("graph.json", "weights.safetensors"):
-        if name not in contents:
-            raise BadInput(f"artifact: {folder} lists no {name}; it is incomplete. Compile it again.")
-    try:
-        arrays = safetensors.numpy.load(contents["weights.safetensors"])
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BadInput(f"artifact: {folder}/weights.safetensors is malformed ({error}). Compile it again.") from error
-    graph = graphs.from_json(parse_json(contents["graph.json"], "graph.json"), arrays)
-    ops.check(graph)
-    return Artifact(folder, manifest, graph)
+    return Artifact(folder, manifest, graph_from(contents))
 
 
 def parse_json(data: bytes, name: str) -> Any:

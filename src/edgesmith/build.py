@@ -1,0 +1,112 @@
+"""From a module to something that runs: lower, quantize, bind to kernels, compile for this machine or a board."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesmith.compile.emit import kernel_file, model_files, project_files
+from edgesmith.compile.emit.firmware import Vector, main_source
+from edgesmith.compile.emit.model import Program, bind
+from edgesmith.compile.emit.text import identifier
+from edgesmith.core.errors import Unsupported
+from edgesmith.core.graph import Graph
+from edgesmith.core.target import Target
+from edgesmith.run.native import Native
+from edgesmith.toolchain import Firmware, compile_firmware, compile_library
+
+ROOMY_FLASH_BYTES = 64 << 20  # what a program is given when it is only to be counted, not to fit
+ROOMY_RAM_BYTES = 64 << 20
+HOST_KERNELS = ("x86", "reference")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A graph bound to the kernels of a target."""
+
+    program: Program
+    target: Target
+
+    @property
+    def graph(self) -> Graph:
+        """The program's graph."""
+        return self.program.graph
+
+
+def bind_for(graph: Graph, target: Target) -> Compiled:
+    """Choose kernels and place memory for a target.
+
+    Raises:
+        Unsupported: an op has no kernel there.
+    """
+    return Compiled(bind(graph, target.kernels), target)
+
+
+def firmware(
+    compiled: Compiled, folder: Path, roomy: bool = False, mark: bool = False, self_test: Sequence[Vector] = ()
+) -> Firmware:
+    """Link a program for the board.
+
+    Args:
+        folder: where sources and ELF are put.
+        roomy: pretend that the board has ample memory, to count a program that does not fit.
+        mark: announce each op, for a table of the layers; costs a few instructions an op.
+
+    Raises:
+        DoesNotFit: flash or RAM is too small, and by how much.
+    """
+    face = compiled.program.interface
+    files = (
+        project_files(compiled.program, compiled.target, self_test, "")
+        if self_test
+        else {**model_files(compiled.program), "main.c": main_source(face)}
+    )
+    paths = _written(files, folder)
+    defines = [name for name, wanted in (("EDGESMITH_MARK", mark), ("EDGESMITH_SELF_TEST", bool(self_test))) if wanted]
+    room = {"flash_bytes": ROOMY_FLASH_BYTES, "ram_bytes": ROOMY_RAM_BYTES} if roomy else {}
+    return compile_firmware(
+        [path for path in paths if path.suffix == ".c"],
+        [folder, folder / "kernels"],
+        compiled.target,
+        folder / f"{identifier(face.name)}.elf",
+        defines,
+        **room,
+    )
+
+
+def host_library(program: Program, trace: bool = False) -> Path:
+    """The program as a shared library of this machine, from the cache if it was built before.
+
+    Args:
+        trace: call back after each op.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgesmith-host-") as name:
+        folder = Path(name)
+        paths = _written(model_files(program), folder)
+        sources = [path for path in paths if path.suffix == ".c"]
+        return compile_library(sources, [folder, folder / "kernels"], defines=["EDGESMITH_TRACE"] if trace else [])
+
+
+def host_program(graph: Graph, reference: bool = False) -> Program:
+    """A graph bound to this machine's kernels; `reference` leaves out the fast ones."""
+    return bind(graph, ("reference",) if reference else HOST_KERNELS)
+
+
+def native(graph: Graph, trace: bool = False) -> Native:
+    """A graph compiled for this machine and loaded."""
+    program = host_program(graph)
+    return Native(host_library(program, trace), program.interface)
+
+
+def _written(files: Mapping[str, str], folder: Path) -> list[Path]:
+    """Put files into a scratch folder."""
+    paths = []
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        paths.append(path)
+    return paths
+
+
+__all__ = ["Compiled", "Unsupported", "bind_for", "firmware", "host_library", "host_program", "kernel_file", "native"]

@@ -1,0 +1,93 @@
+"""What a candidate will cost on the target, from its graph alone, before anything is trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from torch import nn
+
+from edgesmith.build import Compiled, bind_for, draft_graph
+from edgesmith.compress.prune.greedy import Pressure
+from edgesmith.core.budget import Budget
+from edgesmith.core.reading import Reading
+from edgesmith.core.target import Target
+from edgesmith.core.task import Task
+from edgesmith.cost import OpCost, op_costs, totals
+
+LIMITS = {"flash_bytes": "flash", "ram_bytes": "ram", "latency_ms": "latency", "energy_uj": "energy"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted cost of one inference on the target; every figure is an estimate, arena and weights are exact.
+
+    Attributes:
+        ops: cost of each op, for tables and for pruning.
+    """
+
+    flash: Reading
+    ram: Reading
+    latency: Reading
+    energy: Reading
+    ops: tuple[OpCost, ...]
+
+    def ratios(self, budget: Budget) -> dict[str, float]:
+        """Each limit that is set to the predicted figure over it."""
+        return {
+            limit: getattr(self, figure).value / getattr(budget, limit)
+            for limit, figure in LIMITS.items()
+            if getattr(budget, limit) is not None
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The four readings."""
+        return {f.name: getattr(self, f.name).to_json() for f in fields(self) if f.name != "ops"}
+
+
+class Predictor:
+    """Predicts for one target, task and budget."""
+
+    def __init__(self, target: Target, task: Task, budget: Budget, name: str) -> None:
+        self.target, self.task, self.budget, self.name = target, task, budget, name
+
+    def compiled(self, module: nn.Module, precision: str) -> Compiled:
+        """The module bound to the target's kernels, with placeholder ranges when it is to be int8."""
+        return bind_for(draft_graph(module, self.task, self.name, precision), self.target)
+
+    def predict(self, module: nn.Module, precision: str) -> Prediction:
+        """Cost of a module as it is."""
+        return predict(self.compiled(module, precision), self.target)
+
+    def pressure(self, module: nn.Module, precision: str) -> Pressure:
+        """Cost against the limits, shared out to the layers that cause it."""
+        compiled = self.compiled(module, precision)
+        prediction = predict(compiled, self.target)
+        ratios = prediction.ratios(self.budget)
+        worst = max(ratios.values(), default=0.0)
+        pressing = {limit: ratio for limit, ratio in ratios.items() if ratio > 0.9 * worst}
+        layers: dict[str, float] = {}
+        for op in prediction.ops:
+            share = sum(_share(op, limit, prediction) * ratio for limit, ratio in pressing.items())
+            layers[op.layer] = layers.get(op.layer, 0.0) + share
+        return Pressure(worst, layers)
+
+
+def predict(compiled: Compiled, target: Target) -> Prediction:
+    """Cost of a program bound to the target's kernels."""
+    ops = op_costs(compiled.program, target)
+    flash, ram, latency, energy = totals(compiled.program, ops, target)
+    return Prediction(flash, ram, latency, energy, ops)
+
+
+def _share(op: OpCost, limit: str, prediction: Prediction) -> float:
+    """The op's part of one figure, as a fraction of the whole."""
+    if limit == "flash_bytes":
+        return op.constant_bytes / max(prediction.flash.value, 1)
+    if limit == "ram_bytes":
+        return op.peak_bytes / max(prediction.ram.value, 1)
+    return op.cycles / max(sum(o.cycles for o in prediction.ops), 1)
+
+
+def excess(ratios: Mapping[str, float]) -> dict[str, float]:
+    """The limits that are broken, with how many times over."""
+    return {limit: ratio for limit, ratio in ratios.items() if ratio > 1}
