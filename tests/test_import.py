@@ -1,5 +1,6 @@
 """`import edgesmith` is quick and `pip install edgesmith` is small: both run on the device."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -72,6 +73,21 @@ def base_requirements(name: str) -> set[str]:
                 found.add(key)
                 waiting.append(key)
     return found
+
+
+def test_every_package_that_is_imported_is_declared():
+    """In a base dependency or an extra; what another package happens to bring does not count."""
+    declared = {Requirement(line).name.lower() for line in metadata.requires("edgesmith")}
+    homes = metadata.packages_distributions()
+    names: set[str] = set()
+    for node in (node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    outside = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"edgesmith"}
+    undeclared = {name for name in outside if not declared & {home.lower() for home in homes.get(name, ())}}
+    assert not undeclared
 
 
 def installed_bytes(name: str) -> int:
