@@ -79,17 +79,17 @@ def sparse_mel(mel: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A dense mel matrix as the first bin, the count and the Q12 weights of each mel.
 
     Args:
-        mel: (mels, bins), weights in [0, 16).
+        mel: (mels, bins), weights in [0, 1].
 
     Returns:
         first (mels,), count (mels,) and the concatenated weights, all uint16; a mel without weights keeps one zero.
 
     Raises:
-        BadInput: a weight is negative, not finite, or 16 and above.
+        BadInput: a weight is negative, not finite, or above 1.
     """
     steps = np.rint(np.asarray(mel, np.float64) * 4096)
-    if not ((steps >= 0) & (steps <= 65535)).all():
-        raise BadInput("log_mel: a mel weight is outside [0, 16); scale the filters to at most 1.")
+    if not ((steps >= 0) & (steps <= 4096)).all():
+        raise BadInput("log_mel: a mel weight is outside [0, 1]; scale the filters down.")
     first, count, weights = [], [], []
     for row in steps.astype(np.uint16):
         used = np.flatnonzero(row)

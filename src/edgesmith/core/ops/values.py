@@ -28,7 +28,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "twiddle": (-(1 << 30), 1 << 30),
     "first": (0, 512),
     "count": (0, 513),
-    "weights": (0, 65535),
+    "weights": (0, 4096),  # so that a filter's energy stays within 63 bits
     "log_table": (0, 4096),
 }
 

@@ -1,0 +1,296 @@
+"""docs/numbers.md once more, in plain Python integers and loops: an independent oracle for the integer ops."""
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+
+def requant(acc: int, m: int, s: int) -> int:
+    """Requantization, from the document."""
+    return (acc * int(m) + (1 << (int(s) - 1))) >> int(s)
+
+
+def rshift(v: int, n: int) -> int:
+    """v / 2^n, halves up."""
+    return (v + (1 << (n - 1))) >> n if n >= 1 else v
+
+
+def clamp8(v: int, a: dict[str, Any]) -> int:
+    """Saturate to the op's bounds."""
+    return min(a["high"], max(a["low"], v))
+
+
+def clamp16(v: int) -> int:
+    """Saturate to int16."""
+    return min(32767, max(-32768, v))
+
+
+def finish(acc: int, m: int, s: int, a: dict[str, Any]) -> int:
+    """Requantize, add the zero point, clamp."""
+    return clamp8(a["y_zero"] + requant(acc, m, s), a)
+
+
+def cells(a: dict[str, Any], oy: int, ox: int, kh: int, kw: int) -> Iterator[tuple[int, int, int, int]]:
+    """(ky, kx, iy, ix) of a window; iy, ix may lie outside the input."""
+    for ky, kx in product(range(kh), range(kw)):
+        iy = oy * a["stride"][0] + ky * a["dilation"][0] - a["padding"][0]
+        yield ky, kx, iy, ox * a["stride"][1] + kx * a["dilation"][1] - a["padding"][2]
+
+
+def conv2d_s8(x, w, b, m, s, a, shape):
+    height, width, channels = x.shape[1:]
+    out, kh, kw, per = w.shape
+    y = np.zeros(shape, np.int64)
+    for oy, ox, o in product(*map(range, shape[1:])):
+        base, acc = o // (out // a["groups"]) * per, int(b[o])
+        for ky, kx, iy, ix in cells(a, oy, ox, kh, kw):
+            inside = 0 <= iy < height and 0 <= ix < width
+            for c in range(per):
+                acc += (int(x[0, iy, ix, base + c]) if inside else a["x_zero"]) * int(w[o, ky, kx, c])
+        y[0, oy, ox, o] = finish(acc, m[o], s[o], a)
+    return y
+
+
+def conv_transpose2d_s8(x, w, b, m, s, a, shape):
+    out, kh, kw, per = w.shape
+    accs = np.empty(shape[1:], object)
+    accs[...] = [int(v) for v in b]
+    for iy, ix, ky, kx, o in product(range(x.shape[1]), range(x.shape[2]), range(kh), range(kw), range(out)):
+        oy = iy * a["stride"][0] + ky * a["dilation"][0] - a["padding"][0]
+        ox = ix * a["stride"][1] + kx * a["dilation"][1] - a["padding"][2]
+        if 0 <= oy < shape[1] and 0 <= ox < shape[2]:
+            base = o // (out // a["groups"]) * per
+            for c in range(per):
+                accs[oy, ox, o] += (int(x[0, iy, ix, base + c]) - a["x_zero"]) * int(w[o, ky, kx, c])
+    return [[[[finish(acc, m[o], s[o], a) for o, acc in enumerate(cell)] for cell in row] for row in accs]]
+
+
+def linear_s8(x, w, b, m, s, a, shape):
+    rows = x.reshape(-1, x.shape[-1]).tolist()
+    y = []
+    for row in rows:
+        for o, taps in enumerate(w.tolist()):
+            acc = int(b[o]) + sum(p * q for p, q in zip(row, taps, strict=True))
+            y.append(finish(acc, m[o], s[o], a))
+    return np.array(y).reshape(shape)
+
+
+def matmul_s8(p, q, a, shape):
+    q = q.swapaxes(-1, -2) if a["transpose_b"] else q
+    p = np.broadcast_to(p, (*shape[:-2], *p.shape[-2:]))
+    q = np.broadcast_to(q, (*shape[:-2], *q.shape[-2:]))
+    y = np.zeros(shape, np.int64)
+    for *batch, i, j in product(*map(range, shape)):
+        row, column = p[(*batch, i)].tolist(), q[(*batch, slice(None), j)].tolist()
+        acc = sum((u - a["a_zero"]) * (v - a["b_zero"]) for u, v in zip(row, column, strict=True))
+        y[(*batch, i, j)] = finish(acc, a["multiplier"], a["shift"], a)
+    return y
+
+
+def pairs(p, q, function):
+    """A function of two integers over broadcast arrays."""
+    p, q = np.broadcast_arrays(p, q)
+    return np.array([function(u, v) for u, v in zip(p.ravel().tolist(), q.ravel().tolist(), strict=True)]).reshape(
+        p.shape
+    )
+
+
+def add_s8(p, q, a, shape):
+    def one(u, v):
+        total = (u - a["a_zero"]) * a["a_multiplier"] + (v - a["b_zero"]) * a["b_multiplier"]
+        return clamp8(a["y_zero"] + rshift(total, a["shift"]), a)
+
+    return pairs(p, q, one)
+
+
+def rescale_s8(x, a, shape):
+    return [clamp8(a["y_zero"] + rshift((v - a["x_zero"]) * a["multiplier"], a["shift"]), a) for v in x.tolist()]
+
+
+def mul_s8(p, q, a, shape):
+    return pairs(p, q, lambda u, v: finish((u - a["a_zero"]) * (v - a["b_zero"]), a["multiplier"], a["shift"], a))
+
+
+def div_s8(p, q, a, shape):
+    def one(u, v):
+        n, d = (u - a["a_zero"]) * a["multiplier"], (v - a["b_zero"]) << a["shift"]
+        if d == 0:
+            return a["high"] if n > 0 else a["low"] if n < 0 else clamp8(a["y_zero"], a)
+        n, d = (-n, -d) if d < 0 else (n, d)
+        return clamp8(a["y_zero"] + (2 * n + d) // (2 * d), a)
+
+    return pairs(p, q, one)
+
+
+def avg_pool2d_s8(x, m, s, a, shape):
+    y = np.zeros(shape, np.int64)
+    kh, kw = a["kernel"]
+    for oy, ox, c in product(*map(range, shape[1:])):
+        found = [
+            int(x[0, iy, ix, c]) - a["x_zero"]
+            for _, _, iy, ix in cells(a, oy, ox, kh, kw)
+            if 0 <= iy < x.shape[1] and 0 <= ix < x.shape[2]
+        ]
+        n = kh * kw if a["count_include_pad"] else len(found)
+        y[0, oy, ox, c] = finish(sum(found), m[n - 1], s[n - 1], a)
+    return y
+
+
+def max_pool2d(x, a, shape):
+    y = np.zeros(shape, x.dtype)
+    for oy, ox, c in product(*map(range, shape[1:])):
+        y[0, oy, ox, c] = max(
+            x[0, iy, ix, c]
+            for _, _, iy, ix in cells(a, oy, ox, *a["kernel"])
+            if 0 <= iy < x.shape[1] and 0 <= ix < x.shape[2]
+        )
+    return y
+
+
+def reduce_sum_s8(x, a, shape):
+    sums: dict[tuple[int, ...], int] = {}
+    for place in product(*map(range, x.shape)):
+        kept = tuple(0 if i in a["axes"] else p for i, p in enumerate(place))
+        sums[kept] = sums.get(kept, 0) + int(x[place]) - a["x_zero"]
+    return np.array([finish(sums[k], a["multiplier"], a["shift"], a) for k in sorted(sums)]).reshape(shape)
+
+
+def softmax_s8(x, table, a, shape):
+    y = []
+    for row in x.tolist():
+        e = [int(table[max(row) - v]) for v in row]
+        assert 512 * max(e) + sum(e) < 1 << 32 and 2 * sum(e) < 1 << 32
+        y.append([min(127, (512 * v + sum(e)) // (2 * sum(e)) - 128) for v in e])
+    return y
+
+
+def normalized(d, eps_q):
+    """z of the norms, in Q10."""
+    v = (sum(q * q for q in d) << 14) // len(d) + max(eps_q, 1)
+    r = math.isqrt(v)
+    e = r.bit_length()
+    inv = (1 << (30 + e)) // r
+    assert v < 1 << 64 and inv <= 1 << 31
+    return [(q * inv + (1 << (12 + e))) >> (13 + e) for q in d]
+
+
+def layer_norm_s8(x, gamma, beta, a, shape):
+    return [_scale([len(r) * v - sum(r) for v in r], gamma, beta, a) for r in x.tolist()]
+
+
+def rms_norm_s8(x, gamma, beta, a, shape):
+    return [_scale([v - a["x_zero"] for v in r], gamma, beta, a) for r in x.tolist()]
+
+
+def _scale(d, gamma, beta, a):
+    z = normalized(d, a["eps_q"])
+    accs = [v * g + c for v, g, c in zip(z, gamma.tolist(), beta.tolist(), strict=True)]
+    assert all(abs(acc) < 1 << 31 for acc in accs)
+    return [finish(acc, a["multiplier"], a["shift"], a) for acc in accs]
+
+
+def lookup(x, table, a, shape):
+    index = x.view(np.uint8)
+    return [[int(table[v] if table.ndim == 1 else table[c][v]) for c, v in enumerate(row)] for row in index.tolist()]
+
+
+def through(table, g):
+    """A gate through its table."""
+    i, f, t = (g + 32768) >> 7, (g + 32768) & 127, table.tolist()
+    return t[i] + (((t[i + 1] - t[i]) * f + 64) >> 7)
+
+
+def gate(row, w, b, m, s, o):
+    """One row of gx or gh."""
+    return requant(int(b[o]) + sum(p * q for p, q in zip(row, w[o].tolist(), strict=True)), m[o], s[o])
+
+
+def hidden8(value, a):
+    """The int8 h of a 32-bit value."""
+    return clamp8(a["h_zero"] + requant(value, a["multiplier"], a["shift"]), a)
+
+
+def lstm_s8(x, h0, c0, w_ih, w_hh, b_ih, b_hh, im, is_, hm, hs, sigmoid, tanh, a, shape):
+    h, c, k, n = h0.tolist(), c0.tolist(), a["cell_bits"], len(h0)
+    ys = []
+    for row in x[:, 0].tolist():
+        g = [clamp16(gate(row, w_ih, b_ih, im, is_, o) + gate(h, w_hh, b_hh, hm, hs, o)) for o in range(4 * n)]
+        h = list(h)
+        for j in range(n):
+            i, f, o = (through(sigmoid, g[part * n + j]) for part in (0, 1, 3))
+            c[j] = clamp16(rshift(f * c[j], 15) + rshift(i * through(tanh, g[2 * n + j]), 30 - k))
+            q = clamp16(rshift(c[j], k - 12) if k >= 12 else c[j] << (12 - k))
+            h[j] = hidden8(o * through(tanh, q), a)
+        ys.append([h])
+    return ys, h, c
+
+
+def gru_s8(x, h0, w_ih, w_hh, b_ih, b_hh, im, is_, hm, hs, sigmoid, tanh, a, shape):
+    h, n = h0.tolist(), len(h0)
+    ys = []
+    for row in x[:, 0].tolist():
+        h8 = [hidden8(v, a) for v in h]
+        gx = [gate(row, w_ih, b_ih, im, is_, o) for o in range(3 * n)]
+        gh = [gate(h8, w_hh, b_hh, hm, hs, o) for o in range(3 * n)]
+        for j in range(n):
+            r, z = (through(sigmoid, clamp16(gx[part * n + j] + gh[part * n + j])) for part in (0, 1))
+            new = through(tanh, clamp16(gx[2 * n + j] + rshift(r * clamp16(gh[2 * n + j]), 15)))
+            h[j] = clamp16(rshift((32768 - z) * new + z * h[j], 15))
+        ys.append([[hidden8(v, a) for v in h]])
+    return ys, h
+
+
+def fft(v, twiddle):
+    """The document's FFT, one butterfly after another."""
+    n = len(v)
+    bits = n.bit_length() - 1
+    re = [v[int(format(i, f"0{bits}b")[::-1], 2)] for i in range(n)]
+    im, half = [0] * n, 1
+    while half < n:
+        for start, j in product(range(0, n, 2 * half), range(half)):
+            cos, sin = (int(t) for t in twiddle[j * (n // (2 * half))])
+            p, q = start + j, start + j + half
+            tr, ti = rshift(cos * re[q] - sin * im[q], 30), rshift(cos * im[q] + sin * re[q], 30)
+            re[p], re[q], im[p], im[q] = re[p] + tr, re[p] - tr, im[p] + ti, im[p] - ti
+        half *= 2
+    return re, im
+
+
+def log2_q12(e, table):
+    """log2 of an integer in Q12."""
+    k = e.bit_length() - 1
+    f = (e << 16 >> k) & 0xFFFF
+    i, t = f >> 8, table.tolist()
+    return (k << 12) + t[i] + (((t[i + 1] - t[i]) * (f & 255) + 128) >> 8)
+
+
+def log_mel_s8(x, window, twiddle, first, count, weights, log_table, a, shape):
+    y = []
+    for frame in range(shape[1]):
+        part = x[0, frame * a["hop"] :].tolist()
+        v = [rshift(s * w, 12) for s, w in zip(part, window.tolist(), strict=False)]
+        re, im = fft(v + [0] * (a["n_fft"] - len(v)), twiddle)
+        assert max(map(abs, re + im)) < 1 << 31
+        p = [(r * r + i * i) >> 6 for r, i in zip(re, im, strict=True)]
+        row, place = [], 0
+        for start, n in zip(first.tolist(), count.tolist(), strict=True):
+            e = sum(int(weights[place + k]) * p[start + k] for k in range(n)) + 1
+            place += n
+            row.append(finish(log2_q12(e, log_table) - 49152, a["multiplier"], a["shift"], a))
+        y.append(row)
+    return [y]
+
+
+def quantize(x, p, q, a, shape):
+    y = []
+    for row in x:
+        for c, v in enumerate(row):
+            k = c if len(p) > 1 else 0
+            with np.errstate(all="ignore"):
+                t = np.float32(np.float32(v * p[k]) + q[k])
+            clamped = np.float32(-128) if math.isnan(t) else max(np.float32(-128), min(np.float32(127), t))
+            y.append(int(np.float32(clamped + np.float32(128.5))) - 128)
+    return np.array(y).reshape(shape)
