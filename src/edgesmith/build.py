@@ -70,6 +70,7 @@ def firmware(
         compiled.target,
         folder / f"{identifier(face.name)}.elf",
         defines,
+        exports=("infer", "reset"),
         **room,
     )
 

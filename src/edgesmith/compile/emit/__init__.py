@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgesmith.compile.emit.firmware import Vector, cmake, main_source, readme, vectors_header
-from edgesmith.compile.emit.model import Printer, Program, bind
+from edgesmith.compile.emit.model import Printer, Program
 from edgesmith.core.target import Target
 
 KERNELS = Path(__file__).parents[2] / "kernels"

@@ -16,20 +16,23 @@ def main_source(face: Interface) -> str:
     """main.c: the blocks, one inference, and a self-test when built with EDGESMITH_SELF_TEST."""
     name = identifier(face.name)
     macro = name.upper()
-    inputs = [_input(port, macro) for port in face.inputs]
-    compare = [
-        f"        wrong |= __builtin_memcmp(result.{p.identifier}, {_expected(p)} + v * {p.tensor.size}, {macro}_{p.identifier.upper()}_BYTES);"
-        for p in face.outputs
-    ]
-    fill = [
-        f"        __builtin_memcpy(arena + {macro}_{p.identifier.upper()}_OFFSET, {_given(p)} + v * {p.tensor.size}, {macro}_{p.identifier.upper()}_BYTES);"
-        for p in face.inputs
-    ]
+
+    def sizes(port: Port) -> tuple[str, str]:
+        size = f"{macro}_{port.identifier.upper()}"
+        return f"v * {port.tensor.size}", size
+
+    fill, compare = [], []
+    for port in face.inputs:
+        skip, size = sizes(port)
+        fill.append(f"        __builtin_memcpy(arena + {size}_OFFSET, {_given(port)} + {skip}, {size}_BYTES);")
+    for port in face.outputs:
+        skip, size = sizes(port)
+        expected = f"{_expected(port)} + {skip}, {size}_BYTES"
+        compare.append(f"        wrong |= __builtin_memcmp(result.{port.identifier}, {expected});")
     return MAIN.format(
         name=name,
         macro=macro,
-        state_bytes=f"{macro}_STATE_BYTES > 0 ? {macro}_STATE_BYTES : 1",
-        inputs=", ".join(inputs),
+        inputs=", ".join(_input(port, macro) for port in face.inputs),
         fill="\n".join(fill),
         compare="\n".join(compare),
     )
@@ -104,6 +107,9 @@ uint8_t state[{macro}_STATE_BYTES] __attribute__((aligned({macro}_ALIGNMENT)));
 #define state ((void *)0)
 #endif
 {name}_out result;
+#ifdef EDGESMITH_MARK
+volatile int32_t edgesmith_layer = -1;
+#endif
 
 /* Put the model back to its initial state. */
 int reset(void);
@@ -113,7 +119,11 @@ int reset(void) {{ return {name}_init(state); }}
 int infer(void);
 int infer(void) {{
     const {name}_in given = {{{inputs}}};
-    return {name}_run(&given, &result, state, arena);
+    const int wrong = {name}_run(&given, &result, state, arena);
+#ifdef EDGESMITH_MARK
+    edgesmith_layer = -1;
+#endif
+    return wrong;
 }}
 
 /* Returns 0 when every test vector gives its expected output, bit for bit; without EDGESMITH_SELF_TEST, runs once. */

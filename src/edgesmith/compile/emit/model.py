@@ -8,7 +8,6 @@ import numpy as np
 
 from edgesmith.compile.emit.text import C_TYPES, array, identifier, identifiers, literal
 from edgesmith.compile.plan import ALIGNMENT, Plan, plan
-from edgesmith.core import ops
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.interface import Interface, Port
@@ -169,7 +168,7 @@ class Printer:
         arguments += kernel.arguments([self._read(n) for n in op.inputs], [self._write(n) for n in op.outputs])
         where = f"  /* {op.source} */" if op.source and "*/" not in op.source else ""
         call = f"    {kernel.function}({', '.join(arguments)}, {scratch});"
-        return f"{call}{where}\n    {self.macro}_AFTER({index});"
+        return f"    {self.macro}_BEFORE({index});\n{call}{where}\n    {self.macro}_AFTER({index});"
 
     def _read(self, name: str) -> str:
         """A pointer to the value of tensor `name`."""
@@ -194,9 +193,9 @@ class Printer:
         ]
 
     def _updates(self) -> list[str]:
-        offsets = self.program.state_offsets
+        offsets, tensors = self.program.state_offsets, self.graph.tensors
         return [
-            f"    __builtin_memcpy(s + {offsets[s.tensor]}, {self._read(s.update)}, {self.graph.tensors[s.tensor].nbytes});"
+            f"    __builtin_memcpy(s + {offsets[s.tensor]}, {self._read(s.update)}, {tensors[s.tensor].nbytes});"
             for s in self.graph.states
             if s.tensor != s.update
         ]
@@ -264,7 +263,13 @@ SOURCE = """\
 
 #define ES_INFINITY __builtin_inff()
 
-/* What happens after each op: a callback, a word that a debugger or emulator watches, or nothing. */
+/* For tools only: a word that an emulator watches before each op, a callback after it. */
+#if defined(EDGESMITH_MARK)
+extern volatile int32_t edgesmith_layer;
+#define {macro}_BEFORE(i) (edgesmith_layer = (i))
+#else
+#define {macro}_BEFORE(i) ((void)0)
+#endif
 #if defined(EDGESMITH_TRACE)
 extern void (*{name}_trace)(int32_t op);
 void (*{name}_trace)(int32_t op);
@@ -272,9 +277,6 @@ void (*{name}_trace)(int32_t op);
     do {{ \\
         if ({name}_trace) {name}_trace(i); \\
     }} while (0)
-#elif defined(EDGESMITH_MARK)
-extern volatile uint32_t edgesmith_layer;
-#define {macro}_AFTER(i) (edgesmith_layer = (i) + 1u)
 #else
 #define {macro}_AFTER(i) ((void)0)
 #endif
@@ -301,13 +303,3 @@ int {name}_run(const {name}_in *in, {name}_out *out, void *state, void *arena) {
     return 0;
 }}
 """
-
-
-def step_names(graph: Graph) -> list[str]:
-    """A short name for each op, for tables and messages."""
-    return [op.name or f"{op.kind}_{index}" for index, op in enumerate(graph.ops)]
-
-
-def op_macs(graph: Graph) -> list[int]:
-    """Multiply-accumulates of each op."""
-    return [ops.macs(graph, op) for op in graph.ops]

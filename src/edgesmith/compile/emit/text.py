@@ -19,9 +19,12 @@ C_TYPES = {
 }
 # C99 keywords and the names that the emitted code uses itself.
 RESERVED = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "in out state arena a s main infer memcpy memset".split()
+    (
+        *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
+        *("float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed"),
+        *("sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while"),
+        *("in", "out", "state", "arena", "a", "s", "main", "infer", "reset", "result"),
+    )
 )
 LINE = 20  # array elements a line
 
@@ -83,4 +86,5 @@ def array(name: str, values: np.ndarray, alignment: int) -> str:
         words = [literal(v, ctype) if v == -(2**31) else f"{v}{suffix}" for v in flat.tolist()]
     lines = [", ".join(words[i : i + LINE]) for i in range(0, len(words), LINE)]
     body = ",\n    ".join(lines)
-    return f"static const {ctype} {name}[{max(flat.size, 1)}] __attribute__((aligned({alignment}))) = {{\n    {body}\n}};\n"
+    declaration = f"static const {ctype} {name}[{max(flat.size, 1)}] __attribute__((aligned({alignment})))"
+    return f"{declaration} = {{\n    {body}\n}};\n"
