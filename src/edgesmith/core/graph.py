@@ -160,6 +160,8 @@ def validate(graph: Graph) -> None:
         if name in ready:
             raise BadInput(f"graph: {name!r} is listed twice among inputs, constants and states.")
         ready.add(name)
+    if len(set(graph.outputs)) < len(graph.outputs):
+        raise BadInput("graph: an output is listed twice; need different outputs.")
     for name in sorted(ready | graph.kept()):
         _known(graph, name)
     _check_texts(graph)
@@ -294,6 +296,8 @@ def _names(data: Any, what: str) -> tuple[str, ...]:
 
 
 def _same_names(arrays: Mapping[str, np.ndarray], wanted: list[str]) -> None:
+    if len(set(wanted)) < len(wanted):
+        raise BadInput("graph: a constant or state is listed twice; the file is damaged.")
     if wrong := set(arrays).symmetric_difference(wanted):
         raise BadInput(f"graph: array {sorted(wrong)[0]!r} is missing or belongs to no tensor; the file is damaged.")
 
