@@ -32,6 +32,8 @@ class CycleModel:
         fetch_stall: extra cycles per executed instruction from flash wait states behind the prefetcher.
         error: relative error against published board figures, e.g. 0.12; None when none was found.
         checked_against: the published figures and where they stand.
+        per_mac: op kind ("conv2d_s8", ...) to cycles per multiply-accumulate with our kernels, for predictions before
+            anything is compiled; "s8" and "f32" serve every kind that is not listed.
     """
 
     cycles: dict[str, float]
@@ -39,6 +41,7 @@ class CycleModel:
     fetch_stall: float = 0.0
     error: float | None = None
     checked_against: str = ""
+    per_mac: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

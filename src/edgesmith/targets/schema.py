@@ -1,0 +1,205 @@
+"""The strict form of a target's TOML: every key known, every figure there, in range and of its type."""
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Literal, cast, get_args
+
+from edgesmith.core.errors import BadInput
+from edgesmith.core.target import CycleModel, Isa, Memory, Power, Target
+
+# Ranges wide enough for any real part, narrow enough to catch a wrong unit.
+CLOCK_HZ = (10_000, 20_000_000_000)
+MEMORY_BYTES = (64, 1 << 46)
+ORIGIN = (0, (1 << 32) - 1)
+WAIT_STATES = (0, 100)
+CYCLES = (0.0, 1000.0)
+ACTIVE_MW = (0.001, 2_000_000.0)
+FRACTION = (0.0, 10.0)
+COMPILER_FLAG = re.compile(r"-?[A-Za-z0-9_.,+=-]+")
+KERNEL_FOLDER = re.compile(r"[a-z0-9_]+")
+
+
+class Table:
+    """One TOML table being read: each `take` checks a value, `end` refuses what is left."""
+
+    def __init__(self, target: str, path: str, values: Mapping[str, Any]) -> None:
+        self.target, self.path, self.values = target, path, dict(values)
+
+    def where(self, key: str) -> str:
+        """The dotted name of a key."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def fail(self, key: str, found: str, need: str) -> BadInput:
+        """The error for one key."""
+        return BadInput(f"target {self.target}: {self.where(key)} {found}; need {need}. Correct the TOML file.")
+
+    def take(self, key: str, kind: type, need: str, default: Any = None) -> Any:
+        """The value of `key`; without a default it must be there."""
+        if key not in self.values:
+            if default is not None:
+                return default
+            raise self.fail(key, "is missing", need)
+        value = self.values.pop(key)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise self.fail(key, f"is {value!r}", need)
+        return value
+
+    def number(self, key: str, kind: type, bounds: tuple[float, float], default: float | None = None) -> Any:
+        """A number inside `bounds`."""
+        need = f"{'a whole number' if kind is int else 'a number'} from {bounds[0]:g} to {bounds[1]:g}"
+        value = self.take(key, kind, need, default)
+        if not (math.isfinite(value) and bounds[0] <= value <= bounds[1]):
+            raise self.fail(key, f"is {value!r}", need)
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A string of one line."""
+        value: str = self.take(key, str, "a string", default)
+        if len(value) > 2000 or any(not c.isprintable() for c in value):
+            raise self.fail(key, "is too long or holds control characters", "one line of text")
+        return value
+
+    def words(self, key: str, form: re.Pattern[str], default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """A list of strings that each match `form`."""
+        values = self.take(key, list, "a list of strings", None if default is None else list(default))
+        for value in values:
+            if not isinstance(value, str) or not form.fullmatch(value):
+                raise self.fail(key, f"holds {value!r}", f"strings like {form.pattern}")
+        return tuple(values)
+
+    def table(self, key: str, required: bool = True) -> "Table":
+        """A table below this one."""
+        found = self.take(key, dict, "a table", None if required else {})
+        return Table(self.target, self.where(key), found)
+
+    def error(self) -> float | None:
+        """The key "error": absent where no published figure was found to check against."""
+        return self.number("error", float, FRACTION) if "error" in self.values else None
+
+    def numbers(self, bounds: tuple[float, float]) -> dict[str, float]:
+        """All of the table: names to numbers."""
+        return {key: self.number(key, float, bounds) for key in list(self.values)}
+
+    def end(self) -> None:
+        """Refuse keys nobody took."""
+        if self.values:
+            key = next(iter(self.values))
+            raise self.fail(key, "is not a known key", "only the keys of the documentation")
+
+
+def parse(name: str, text: str) -> Target:
+    """A Target from the text of a TOML file.
+
+    Raises:
+        BadInput: what is wrong, at which key, and what is needed.
+    """
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadInput(f"target {name}: not TOML ({error}); need a file as in the documentation.") from error
+    top = Table(name, "", values)
+    memories = _memories(top)
+    model, power = _cycle_model(top.table("cycle_model")), _power(top.table("power"))
+    sources = _sources(top)
+    target = Target(
+        name=name,
+        title=top.text("title"),
+        core=top.text("core"),
+        isa=_isa(top),
+        clock_hz=top.number("clock_hz", int, CLOCK_HZ),
+        memories=memories,
+        has_fpu=top.take("has_fpu", bool, "true or false"),
+        compiler_flags=top.words("compiler_flags", COMPILER_FLAG),
+        cycle_model=model,
+        power=power,
+        kernels=_kernels(top),
+        simd=top.words("simd", KERNEL_FOLDER, ()),
+        hosted=top.take("hosted", bool, "true or false", False),
+        emulated=top.take("emulated", bool, "true or false", False),
+        sources=sources,
+    )
+    top.end()
+    _consistent(target)
+    return target
+
+
+def _isa(top: Table) -> Isa:
+    value = top.text("isa")
+    if value not in get_args(Isa):
+        raise top.fail("isa", f"is {value!r}", f"one of {', '.join(get_args(Isa))}")
+    return cast(Isa, value)
+
+
+def _memories(top: Table) -> tuple[Memory, ...]:
+    table = top.table("memory")
+    found = tuple(_memory(table, name) for name in ("flash", "ram"))
+    table.end()
+    return found
+
+
+def _memory(parent: Table, name: Literal["flash", "ram"]) -> Memory:
+    table = parent.table(name)
+    memory = Memory(
+        name,
+        table.number("origin", int, ORIGIN, 0),
+        table.number("size_bytes", int, MEMORY_BYTES),
+        table.number("wait_states", int, WAIT_STATES, 0),
+    )
+    table.end()
+    return memory
+
+
+def _cycle_model(table: Table) -> CycleModel:
+    cycles = table.table("cycles", required=False).numbers(CYCLES)
+    per_mac = table.table("per_mac").numbers(CYCLES)
+    model = CycleModel(
+        cycles=cycles,
+        dual_issue=table.number("dual_issue", float, (0.0, 1.0), 0.0),
+        fetch_stall=table.number("fetch_stall", float, CYCLES, 0.0),
+        error=table.error(),
+        checked_against=table.text("checked_against", ""),
+        per_mac=per_mac,
+    )
+    table.end()
+    return model
+
+
+def _power(table: Table) -> Power:
+    power = Power(table.number("active_mw", float, ACTIVE_MW), table.error(), table.text("checked_against", ""))
+    table.end()
+    return power
+
+
+def _kernels(top: Table) -> tuple[str, ...]:
+    kernels = top.words("kernels", KERNEL_FOLDER, ("reference",))
+    if not kernels or kernels[-1] != "reference":
+        raise top.fail("kernels", f"is {list(kernels)!r}", 'a list that ends with "reference"')
+    return kernels
+
+
+def _sources(top: Table) -> dict[str, str]:
+    table = top.table("sources", required=False)
+    return {key: table.text(key) for key in list(table.values)}
+
+
+def _consistent(target: Target) -> None:
+    """What no single key shows: bare boards need disjoint memories and a cycle table."""
+    if target.hosted:
+        return
+    flash, ram = target.memory("flash"), target.memory("ram")
+    for memory in (flash, ram):
+        if memory.origin + memory.size_bytes > 1 << 32:
+            raise BadInput(
+                f"target {target.name}: {memory.name} ends beyond 32 bits; need origin + size_bytes <= 2^32."
+            )
+    if flash.origin < ram.origin + ram.size_bytes and ram.origin < flash.origin + flash.size_bytes:
+        raise BadInput(f"target {target.name}: flash and ram overlap; need disjoint memories. Correct the origins.")
+    if target.emulated and not target.cycle_model.cycles:
+        raise BadInput(
+            f"target {target.name}: cycle_model.cycles is empty; need cycles per instruction class for an emulated "
+            "board. Copy the table of a built-in board with the same core."
+        )
