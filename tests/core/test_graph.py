@@ -96,7 +96,8 @@ def with_ops(*ops: Op) -> Graph:
     [
         (replace(counter(), inputs=("x", "ghost")), "'ghost' has no tensor"),
         (replace(counter(), outputs=("ghost",)), "'ghost' has no tensor"),
-        (replace(counter(), outputs=("unmade",), tensors={**counter().tensors, "unmade": Tensor("unmade", (1,))}), "nothing makes"),
+        (with_ops(*counter().ops[:-1]), "nothing makes 'y'"),
+        (replace(counter(), outputs=("y", "y")), "an output is listed twice"),
         (replace(counter(), inputs=("x", "x")), "listed twice"),
         (replace(counter(), inputs=("x", "w")), "'w' is listed twice among inputs, constants and states"),
         (replace(counter(), constants={"w": np.zeros(4, np.float32)}), "constant 'w' is"),
@@ -206,7 +207,7 @@ TENSOR = {"name": "x", "shape": [1, 3], "dtype": "float32"}
         (set_at(("ops", 0, "attrs"), {"low": "x" * 65}), "need numbers or a word"),
         (set_at(("ops", 0, "source"), "a\nb"), "an op's source"),
         (set_at(("ops", 0, "kind"), 3), "an op's kind"),
-        (set_at(("constants",), ["w", "w"]), "'w' is listed twice|graph"),
+        (set_at(("constants",), ["w", "w"]), "listed twice"),
         (set_at(("constants",), []), "array 'w'"),
         (set_at(("constants",), ["w", "ghost"]), "array 'ghost'"),
         (set_at(("states", 0, "tensor"), {"a": 1}), "array"),
