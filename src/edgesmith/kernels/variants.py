@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
+from edgesmith.kernels.cortex_m import layout as cortex_m
 from edgesmith.kernels.kernel import Variant
 
 # Folder to kernel file (without ending) to variant; a file that is not named needs nothing.
-VARIANTS: Mapping[str, Mapping[str, Variant]] = {"reference": {}}
+VARIANTS: Mapping[str, Mapping[str, Variant]] = {"reference": {}, "cortex_m": cortex_m.VARIANTS}

@@ -18,6 +18,8 @@ def model_files(program: Program) -> dict[str, str]:
         files[f"kernels/{header.name}"] = header.read_text()
     for source in program.kernel_sources:
         files[f"kernels/{kernel_file(source)}"] = source.read_text()
+        for header in sorted(source.parent.glob("*.h")):  # shared by the kernels of that folder
+            files[f"kernels/{header.name}"] = header.read_text()
     return files
 
 

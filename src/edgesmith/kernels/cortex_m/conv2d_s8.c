@@ -1,0 +1,99 @@
+/* conv2d_s8 for Cortex-M: columns of up to four output pixels are widened into scratch, then multiplied by packed weights
+ * (cortex_m_columns.h; the packing is in layout.py). Bit-equal to reference/. Scratch: the columns and one run of a window row.
+ *
+ * Outputs are written in raster order, those of one tile after all inputs of the tile were read. */
+#include "cortex_m_columns.h"
+#include "edgesmith_integer.h"
+
+/* Four columns while they take at most this much, else two. */
+#define COLUMN_BYTES 3072
+
+typedef struct {
+    int32_t in_per, out_per; /* channels of one group */
+    int32_t run, run_words;  /* one row of the window in one group: activations, words of the column */
+    int32_t words;           /* one column */
+    int32_t together;        /* pixels of a full tile */
+} geometry;
+
+static geometry geometry_of(const es_conv2d_s8_params *p) {
+    geometry g;
+    g.in_per = p->in_c / p->groups;
+    g.out_per = p->out_c / p->groups;
+    g.run = p->kernel_w * g.in_per;
+    g.run_words = (g.run + 1) / 2;
+    g.words = p->kernel_h * g.run_words;
+    g.together = 16 * g.words <= COLUMN_BYTES ? 4 : 2;
+    return g;
+}
+
+size_t es_conv2d_s8_scratch(const es_conv2d_s8_params *p) {
+    const geometry g = geometry_of(p);
+    return (size_t)(4 * g.words * g.together + ((g.run + 3) & ~3));
+}
+
+/* One row of a window whose cells do not lie side by side inside x: copied cell by cell; x is NULL for a row outside. */
+static void stage_run(const es_conv2d_s8_params *p, int32_t in_per, const int8_t *x, int32_t ix, int8_t *run) {
+    for (int32_t kx = 0; kx < p->kernel_w; kx++, ix += p->dilation_w, run += in_per) {
+        if (x != NULL && ix >= 0 && ix < p->in_w) {
+            __builtin_memcpy(run, x + ix * p->in_c, (size_t)in_per);
+        } else {
+            __builtin_memset(run, p->x_zero, (size_t)in_per);
+        }
+    }
+}
+
+/* The column of the window whose first cell is (iy, ix), for the group that starts at x. */
+static void gather(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x, int32_t iy, int32_t ix,
+                   uint32_t *column, int32_t step, int8_t *run) {
+    const int side_by_side = p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1);
+    const int direct = side_by_side && ix >= 0 && ix + p->kernel_w <= p->in_w;
+    const int32_t row = p->in_w * p->in_c;
+    for (int32_t ky = 0; ky < p->kernel_h; ky++, iy += p->dilation_h, column += g->run_words * step) {
+        const int inside = iy >= 0 && iy < p->in_h;
+        if (direct && inside) {
+            es_widen(x + iy * row + ix * p->in_c, g->run, column, step);
+        } else {
+            stage_run(p, g->in_per, inside ? x + iy * row : NULL, ix, run);
+            es_widen(run, g->run, column, step);
+        }
+    }
+}
+
+/* The columns of P neighbouring output pixels from (oy, ox) on, for the group that starts at x. */
+static void gather_tile(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x, int32_t oy, int32_t ox,
+                        uint32_t *columns, int32_t P, int8_t *run) {
+    for (int32_t i = 0; i < P; i++) {
+        gather(p, g, x, oy * p->stride_h - p->pad_top, ox * p->stride_w - p->pad_left, columns + i, P, run);
+        if (++ox == p->out_w) {
+            ox = 0;
+            oy++;
+        }
+    }
+}
+
+void es_conv2d_s8(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
+                  const int32_t *multiplier, const uint8_t *shift, int8_t *y, void *scratch) {
+    const geometry g = geometry_of(p);
+    uint32_t *columns = scratch;
+    int8_t *run = (int8_t *)(columns + g.words * g.together);
+    const int usual = es_shifts_are_usual(shift, p->out_c);
+    const int32_t pixels = p->out_h * p->out_w, group_bytes = 4 * g.words * ((g.out_per + 1) / 2);
+    es_tile t = {.y_step = p->out_c, .y_factor = 2 * p->y_zero + 1, .words = g.words, .y_zero = p->y_zero};
+    int32_t P, oy = 0, ox = 0;
+    for (int32_t pixel = 0; pixel < pixels; pixel += P) {
+        P = pixels - pixel >= g.together ? g.together : pixels - pixel >= 2 ? 2 : 1;
+        for (int32_t group = 0; group < p->groups; group++) {
+            const int32_t o = group * g.out_per;
+            gather_tile(p, &g, x + group * g.in_per, oy, ox, columns, P, run);
+            es_tile_columns(&t, columns, P);
+            t.w = w + group * group_bytes;
+            t.bias = b + o;
+            t.multiplier = multiplier + o;
+            t.shift = shift + o;
+            t.y = y + pixel * p->out_c + o;
+            es_tile_channels(&t, P, g.out_per, usual);
+        }
+        for (ox += P; ox >= p->out_w; ox -= p->out_w) oy++;
+    }
+    es_clamp_all(y, pixels * p->out_c, p->low, p->high);
+}

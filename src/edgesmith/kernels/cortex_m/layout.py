@@ -1,0 +1,87 @@
+"""What the Cortex-M kernels want prepared: packed weights, scratch bytes. The packing is told in cortex_m_columns.h."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+
+from edgesmith.kernels.kernel import Value, Variant
+
+COLUMN_BYTES = 3072  # as in conv2d_s8.c
+PAD = -1
+
+
+def lane_order(run: int) -> list[int]:
+    """Where the int16 lanes of a column take their activations from, within a run of `run`; PAD reads as 0.
+
+    >>> lane_order(7)
+    [0, 2, 1, 3, 4, 5, 6, -1]
+    """
+    fours = [4 * four + lane for four in range(run // 4) for lane in (0, 2, 1, 3)]
+    rest = list(range(run // 4 * 4, run))
+    return fours + rest + [PAD] * (run % 2)
+
+
+def pack_rows(rows: np.ndarray) -> np.ndarray:
+    """Pairs of channels in one stream of int16 lanes, a + 256 b.
+
+    Args:
+        rows: (groups, channels, lanes) int8 in [-127, 127]; lanes is even.
+
+    Returns:
+        int8 bytes, little endian: (groups, ceil(channels / 2), 2 * lanes).
+    """
+    groups, channels, lanes = rows.shape
+    even = np.zeros((groups, channels + channels % 2, lanes), np.int16)
+    even[:, :channels] = rows
+    pairs = even.reshape(groups, -1, 2, lanes)
+    return np.ascontiguousarray(pairs[:, :, 0] + 256 * pairs[:, :, 1]).astype("<i2").view(np.int8)
+
+
+def pack_convolution(weight: np.ndarray, values: Mapping[str, Value]) -> np.ndarray:
+    """(O, kh, kw, C/groups) int8 to the order of conv2d_s8.c: (groups, pairs, bytes of two columns)."""
+    out, kernel_h, kernel_w, in_per = weight.shape
+    run = kernel_w * in_per
+    runs = np.zeros((out, kernel_h, run + 1), np.int8)  # the last is what PAD reads
+    runs[:, :, :run] = weight.reshape(out, kernel_h, run)
+    return pack_rows(runs[:, :, lane_order(run)].reshape(integer(values, "groups"), -1, kernel_h * 2 * words_of(run)))
+
+
+def pack_linear(weight: np.ndarray, values: Mapping[str, Value]) -> np.ndarray:
+    """(O, K) int8 to the order of linear_s8.c."""
+    return pack_convolution(weight[:, None, None, :], {"groups": 1})
+
+
+def words_of(run: int) -> int:
+    """Words of a column that a run of `run` activations takes."""
+    return (run + 1) // 2
+
+
+def pixels_together(words: int) -> int:
+    """Columns that are widened at once."""
+    return 4 if 16 * words <= COLUMN_BYTES else 2
+
+
+def convolution_scratch_bytes(values: Mapping[str, Value]) -> int:
+    """es_conv2d_s8_scratch."""
+    run = integer(values, "kernel_w") * (integer(values, "in_c") // integer(values, "groups"))
+    words = integer(values, "kernel_h") * words_of(run)
+    return 4 * words * pixels_together(words) + (run + 3) // 4 * 4
+
+
+def linear_scratch_bytes(values: Mapping[str, Value]) -> int:
+    """es_linear_s8_scratch."""
+    rows, words = integer(values, "rows"), words_of(integer(values, "in_features"))
+    together = 4 if rows >= 4 and 16 * words <= COLUMN_BYTES else 2 if rows >= 2 and 8 * words <= COLUMN_BYTES else 1
+    return 4 * words * together
+
+
+def integer(values: Mapping[str, Value], name: str) -> int:
+    """A field that is a number."""
+    return int(cast(int, values[name]))
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "conv2d_s8": Variant(convolution_scratch_bytes, {1: pack_convolution}),
+    "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}),
+}
