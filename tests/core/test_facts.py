@@ -1,7 +1,10 @@
 """Readings, cards, targets and errors say what they are."""
 
+import pytest
+
 from edgesmith.core import errors
 from edgesmith.core.card import Card, Claim, Source, method
+from edgesmith.core.errors import BadInput
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import CycleModel, Memory, Power, Target
 
@@ -14,6 +17,20 @@ def test_a_reading_shows_its_kind_unit_and_spread():
 def test_a_reading_comes_back_from_json():
     reading = Reading(0.5, "uJ", "measured", "on the board", None)
     assert Reading.from_json(reading.to_json()) == reading
+
+
+@pytest.mark.parametrize(
+    "change", [{"kind": "guessed"}, {"value": "9"}, {"value": True}, {"spread": "wide"}, {"unit": None}, {"colour": 1}]
+)
+def test_a_damaged_reading_is_refused(change):
+    with pytest.raises(BadInput, match="reading: "):
+        Reading.from_json({**Reading(1.0, "B", "measured", "counted").to_json(), **change})
+
+
+@pytest.mark.parametrize("data", [{}, [], None, "reading"])
+def test_what_is_no_reading_is_refused(data):
+    with pytest.raises(BadInput, match="need exactly the fields"):
+        Reading.from_json(data)
 
 
 def test_a_claim_is_verified_by_a_test_or_an_experiment_and_by_nothing_else():

@@ -1,7 +1,9 @@
 """A number and how it was obtained; the three kinds are never mixed."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from edgesmith.core.errors import BadInput
 
 Kind = Literal["measured", "emulated", "estimated"]
 
@@ -31,7 +33,25 @@ class Reading:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Reading":
-        """Inverse of `to_json`."""
+        """Inverse of `to_json`.
+
+        Raises:
+            BadInput: a field is missing, unknown or of another type.
+        """
+        types: dict[str, Any] = {
+            "value": (int, float),
+            "unit": str,
+            "kind": str,
+            "how": str,
+            "spread": (int, float, type(None)),
+        }
+        if not isinstance(data, dict) or set(data) != set(types):
+            raise BadInput(f"reading: need exactly the fields {', '.join(types)}; the file is damaged.")
+        for name, allowed in types.items():
+            if isinstance(data[name], bool) or not isinstance(data[name], allowed):
+                raise BadInput(f"reading: {name} is {type(data[name]).__name__}; the file is damaged.")
+        if data["kind"] not in get_args(Kind):
+            raise BadInput(f"reading: kind is {data['kind']!r}; need one of {', '.join(get_args(Kind))}.")
         return cls(**data)
 
     def __str__(self) -> str:

@@ -80,7 +80,7 @@ WINDOW = {"stride": (2, 1), "padding": (1, 0, 2, 1), "dilation": (1, 2)}
 def _convolutions() -> list[Case]:
     found = []
     for suffix, values, kernel in (("", reals, reals), ("_s8", int8s, weights)):
-        for groups, per_group, out in ((1, 3, 5), (2, 2, 4), (3, 1, 6)):
+        for groups, per_group, out in ((1, 3, 5), (2, 2, 4), (3, 1, 6), (5, 1, 5)):
             last = (reals(out),) if suffix == "" else scaling(out)
             bounds = {"low": -0.5, "high": 2.0} if suffix == "" else {"x_zero": 5, **BOUNDS}
             arrays = (values(1, 6, 7, per_group * groups), kernel(out, 3, 2, per_group), *last)

@@ -68,14 +68,25 @@ def _infer(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
 def _accumulate(x: np.ndarray, w: np.ndarray, attrs: Attrs, fill: float) -> np.ndarray:
     """Sum over each window, per group: (H', W', O), in float64, which is exact for these integers."""
     groups = attrs["groups"]
-    view = windows(x, w.shape[1:3], attrs, fill).astype(np.float64)
+    view = windows(x.astype(np.float64), w.shape[1:3], attrs, fill)
     height, width = view.shape[:2]
     out_per, in_per = w.shape[0] // groups, w.shape[3]
+    if out_per == in_per == 1:
+        return _accumulate_depthwise(view, w[..., 0])
     acc = np.empty((height, width, w.shape[0]))
     for group in range(groups):
         cells = view[..., group * in_per : (group + 1) * in_per].reshape(height * width, -1)
         rows = w[group * out_per : (group + 1) * out_per].reshape(out_per, -1).astype(np.float64)
         acc[..., group * out_per : (group + 1) * out_per] = (cells @ rows.T).reshape(height, width, out_per)
+    return acc
+
+
+def _accumulate_depthwise(view: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """The same where each channel has its own window: one pass per tap, many times faster than one per channel."""
+    acc = np.zeros((*view.shape[:2], view.shape[4]))
+    for i in range(w.shape[1]):
+        for j in range(w.shape[2]):
+            acc += view[:, :, i, j] * w[:, i, j]
     return acc
 
 
