@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from core.ops import brute
 from core.ops.cases import CASES, Case, of_kind
 from edgesmith.core.ops import attrs_of, infer, tables
+from edgesmith.core.ops.fixed import multipliers_of
 from edgesmith.core.ops.spectral import bit_reversed, fft_q30, log2_q12
 
 INTEGER = [case for case in CASES if case.kind.endswith("_s8") or case.kind in ("lookup", "quantize", "max_pool2d")]
@@ -31,6 +32,40 @@ def test_the_cases_reach_more_than_the_bounds(case):
     """A test on saturated values alone would prove little."""
     if case.arrays[0].size > 9 and np.ptp(case.arrays[0]) > 0:
         assert len(np.unique(case.run()[0])) >= 4
+
+
+@st.composite
+def sliding(draw: st.DrawFn) -> tuple[tuple[int, int, int, int], tuple[int, int], dict[str, object]]:
+    """An input (1, H, W, C), a kernel and a window that fits: two or three of each dimension."""
+    small = st.integers(1, 3)
+    kernel, stride, dilation = (draw(st.tuples(small, small)) for _ in range(3))
+    reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    sizes = [draw(st.integers(r + 1, r + 4)) for r in reach]
+    padding = tuple(draw(st.integers(0, reach[axis] // 2)) for axis in (0, 0, 1, 1))
+    return (1, *sizes, draw(small)), kernel, {"stride": stride, "dilation": dilation, "padding": padding}
+
+
+@given(sliding(), st.integers(0, 2**32 - 1))
+def test_any_window_slides_as_the_formulas_say(setting, seed):
+    shape, kernel, window = setting
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-128, 128, shape).astype(np.int8)
+    zeros = {"x_zero": int(rng.integers(-128, 128)), "y_zero": -3}
+    factors = multipliers_of(rng.uniform(0.001, 0.01, 2))
+    for channels, groups in ((shape[3], 1), (1, shape[3])):
+        w = rng.integers(-127, 128, (2 * groups, *kernel, channels)).astype(np.int8)
+        scale = [np.resize(part, 2 * groups) for part in factors]
+        b = rng.integers(-999, 999, 2 * groups).astype(np.int32)
+        for kind in ("conv2d_s8", "conv_transpose2d_s8"):
+            case = Case(kind, (x, w, b, *scale), {**window, **zeros, "groups": groups})
+            np.testing.assert_array_equal(case.run()[0], by_brute_force(case)[0])
+    cells = kernel[0] * kernel[1]
+    averages = multipliers_of(0.9 / np.arange(1, cells + 1))
+    for case in (
+        Case("max_pool2d", (x,), {"kernel": kernel, **window}),
+        Case("avg_pool2d_s8", (x, *averages), {"kernel": kernel, **window, **zeros}),
+    ):
+        np.testing.assert_array_equal(case.run()[0], by_brute_force(case)[0])
 
 
 def test_dividing_by_zero_saturates_by_the_sign_of_the_numerator():

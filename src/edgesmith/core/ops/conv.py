@@ -8,12 +8,13 @@ from edgesmith.core.graph import Tensor
 from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
+FAR = 1 << 16  # no window of a model on a small device reaches further; kernels count in int32
 WINDOW = {
-    "stride": Attribute(tuple[int, int], (1, 1), low=1),
-    "padding": Attribute(tuple[int, int, int, int], (0, 0, 0, 0), low=0),  # top, bottom, left, right
-    "dilation": Attribute(tuple[int, int], (1, 1), low=1),
+    "stride": Attribute(tuple[int, int], (1, 1), 1, FAR),
+    "padding": Attribute(tuple[int, int, int, int], (0, 0, 0, 0), 0, FAR),  # top, bottom, left, right
+    "dilation": Attribute(tuple[int, int], (1, 1), 1, FAR),
 }
-GROUPS = {"groups": Attribute(int, 1, low=1)}
+GROUPS = {"groups": Attribute(int, 1, 1, FAR)}
 CLAMP = {"low": Attribute(float, float("-inf")), "high": Attribute(float, float("inf"))}
 INT8 = {"low": Attribute(int, -128, -128, 127), "high": Attribute(int, 127, -128, 127)}
 ZERO_POINTS = {"x_zero": Attribute(int, 0, -128, 127), "y_zero": Attribute(int, 0, -128, 127)}

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgesmith.core.graph import Tensor
-from edgesmith.core.ops.conv import CLAMP, GROUPS, INT8, WINDOW, ZERO_POINTS
+from edgesmith.core.ops.conv import CLAMP, FAR, GROUPS, INT8, WINDOW, ZERO_POINTS
 from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
-OUTPUT = {"output_padding": Attribute(tuple[int, int], (0, 0), low=0)}
+OUTPUT = {"output_padding": Attribute(tuple[int, int], (0, 0), 0, FAR)}
 
 
 def output_sizes(height: int, width: int, kernel: tuple[int, int], attrs: Attrs) -> tuple[int, int]:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgesmith.core.graph import Tensor
-from edgesmith.core.ops.conv import INT8, WINDOW, ZERO_POINTS, window_sizes, windows
+from edgesmith.core.ops.conv import FAR, INT8, WINDOW, ZERO_POINTS, window_sizes, windows
 from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
-KERNEL = {"kernel": Attribute(tuple[int, int], low=1)}
+KERNEL = {"kernel": Attribute(tuple[int, int], low=1, high=FAR)}
+MOST_CELLS = 1 << 24  # of a window, times windows along an axis: what one table of places may hold
 COUNT = {"count_include_pad": Attribute(bool, False)}
 
 
@@ -17,6 +18,8 @@ def _infer(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
     x = inputs[0]
     need(len(x.shape) == 4 and x.shape[0] == 1, f"pooling: x is {x.shape}; need (1, H, W, C).")
     height, width = window_sizes(x.shape[1], x.shape[2], attrs["kernel"], attrs)
+    cells = max(height * attrs["kernel"][0], width * attrs["kernel"][1])
+    need(cells <= MOST_CELLS, f"pooling: {cells} cells along an axis; need at most {MOST_CELLS}.")
     need(
         bool(cells_inside(x.shape[1], x.shape[2], attrs).min() >= 1),
         f"pooling: with padding {attrs['padding']} a window holds no cell of the input; need less padding.",

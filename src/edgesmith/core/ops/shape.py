@@ -124,7 +124,7 @@ OPS = (
         infer=_infer_slice,
         run=_run_slice,
         dtypes=("any",),
-        attrs={"starts": INDICES, "ends": INDICES, "steps": Attribute(tuple[int, ...], low=1)},
+        attrs={"starts": INDICES, "ends": INDICES, "steps": Attribute(tuple[int, ...], low=1, high=1 << 30)},
     ),
     OpSpec(
         kind="concat",
@@ -164,7 +164,7 @@ OPS = (
         infer=_infer_upsample,
         run=_run_upsample,
         dtypes=("any",),
-        attrs={"factor": Attribute(tuple[int, int], low=1)},
+        attrs={"factor": Attribute(tuple[int, int], low=1, high=1 << 16)},
     ),
     OpSpec(
         kind="embedding",

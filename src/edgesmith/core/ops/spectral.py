@@ -11,7 +11,7 @@ from edgesmith.core.ops.linear import REQUANT, Y_ZERO
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 LONGEST_FFT = 1024
-FRAMING = {"n_fft": Attribute(int, low=2, high=LONGEST_FFT), "hop": Attribute(int, low=1)}
+FRAMING = {"n_fft": Attribute(int, low=2, high=LONGEST_FFT), "hop": Attribute(int, low=1, high=1 << 16)}
 UNIT = 49152  # 12 << 12: log2 in Q12 of the mel weights' 2^12
 
 
