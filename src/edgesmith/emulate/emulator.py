@@ -13,7 +13,8 @@ import numpy as np
 
 from edgesmith.core.errors import BadInput, EdgesmithError, Missing, Unsupported
 from edgesmith.core.target import Target
-from edgesmith.emulate.instructions import CLASSES, Listing, disassemble
+from edgesmith.emulate import cost
+from edgesmith.emulate.instructions import CLASSES, EXTRAS, Listing, disassemble
 from edgesmith.emulate.wire import receive, send
 from edgesmith.toolchain.firmware import Firmware
 from edgesmith.toolchain.library import compile_library
@@ -45,9 +46,8 @@ class Call:
     Attributes:
         result: r0 as a signed 32-bit integer.
         instructions: executed, the callee's return included.
-        classes: instruction class to count (see `instructions.CLASSES`); "branch_taken" is the part of the branches
-            that jumped and is not in "branch"; "registers_moved" counts registers of multiple loads and stores and is
-            not part of `instructions`.
+        classes: count per class of `instructions.CLASSES` and `instructions.EXTRAS`; the extras are no instructions.
+        cycles: modelled from the classes (see `cost`), an estimate; None when the target has no cycle table.
         by_function: symbol to instructions executed inside it.
         by_layer: class counts per value written to `edgesmith_layer`; -1 is everything outside a layer. At the border
             the few instructions after the marker's store, up to the next branch, count for the layer before.
@@ -57,6 +57,7 @@ class Call:
     result: int
     instructions: int
     classes: dict[str, int]
+    cycles: float | None
     by_function: dict[str, int]
     stack_bytes: int
     by_layer: dict[int, dict[str, int]] = field(default_factory=dict)
@@ -204,13 +205,14 @@ class Emulator:
 
     def _summarize(self, reply: dict[str, Any], counts: np.ndarray) -> Call:
         executed, jumps = counts.reshape(2, self.layers + 1, -1)
-        rows = [_classes(self._listing, executed[i], jumps[i]) for i in range(self.layers + 1)]
-        total = {name: sum(row[name] for row in rows) for name in CLASSES}
+        rows = [self._listing.count(executed[i], jumps[i]) for i in range(self.layers + 1)]
+        total = {name: sum(row[name] for row in rows) for name in (*CLASSES, *EXTRAS)}
         result = reply["result"]
         return Call(
             result=result - (1 << 32) if result >= 1 << 31 else result,
-            instructions=sum(total.values()) - total["registers_moved"],
+            instructions=int(cost.instructions(total)),
             classes=total,
+            cycles=cost.cycles(self.target, total) if self.target.cycle_model.cycles else None,
             by_function=self._by_function(executed.sum(axis=0)),
             stack_bytes=reply["stack_bytes"],
             by_layer={i - 1: row for i, row in enumerate(rows)},
@@ -290,19 +292,3 @@ def _segments(elf: Path) -> tuple[list[tuple[int, int]], bytes]:
     with elf.open("rb") as file:
         loaded = [s for s in ELFFile(file).iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]]
         return [(s["p_paddr"], s["p_filesz"]) for s in loaded], b"".join(s.data() for s in loaded)
-
-
-def _classes(listing: Listing, executed: np.ndarray, jumps: np.ndarray) -> dict[str, int]:
-    """Class counts of one row of counters."""
-    known = listing.classes >= 0
-    counts = np.zeros(len(CLASSES), np.int64)
-    np.add.at(counts, listing.classes[known], executed[known])
-    found = dict(zip(CLASSES, counts.tolist(), strict=True))
-    branch = listing.classes == CLASSES.index("branch")
-    # A jump is counted at an instruction's last halfword, so look back by its size.
-    heads = np.flatnonzero(branch)
-    taken = int(jumps[heads + listing.sizes[heads] - 1].sum())
-    found["branch"] -= taken
-    found["branch_taken"] = taken
-    found["registers_moved"] = int((listing.moved * executed).sum())
-    return found

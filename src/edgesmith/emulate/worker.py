@@ -67,8 +67,9 @@ class Machine:
     def _map(self) -> None:
         read_execute = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
         read_write = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
-        self.uc.mem_map(*self.setup["flash"], read_execute)
-        self.uc.mem_map(*self.setup["ram"], read_write)
+        (flash, flash_bytes), (ram, ram_bytes) = self.setup["flash"], self.setup["ram"]
+        self.uc.mem_map(flash, flash_bytes, read_execute)
+        self.uc.mem_map(ram, ram_bytes, read_write)
         self.uc.mem_map(SYSTEM_CONTROL, 0x1000, read_write)
         self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._refuse)
 
@@ -99,7 +100,7 @@ class Machine:
         add = ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p,
             ctypes.c_uint64, ctypes.c_uint64,
-        )(ctypes.cast(uclib.uc_hook_add, ctypes.c_void_p).value)  # fmt: skip
+        )(ctypes.cast(uclib.uc_hook_add, ctypes.c_void_p).value or 0)  # fmt: skip
         pointer = ctypes.cast(function, ctypes.c_void_p)
         error = add(self.uc._uch, ctypes.byref(handle), kind, pointer, ctypes.byref(self.counter), begin, end)
         if error:

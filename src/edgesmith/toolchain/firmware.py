@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import BadInput, DoesNotFit, Missing, Unsupported
@@ -74,7 +75,8 @@ def compile_firmware(
 ) -> Firmware:
     """Compile and link a freestanding program for `target`.
 
-    What main does not refer to is dropped, unless it is among `exports`. memcpy, memset, memmove, memcmp and the start-up code come with it; there is no C library.
+    What main does not refer to is dropped, unless it is among `exports`. memcpy, memset, memmove, memcmp and the
+    start-up code come with it; there is no C library.
 
     Args:
         out: the ELF file, replaced whole.
@@ -159,7 +161,7 @@ def read_firmware(elf: Path, memories: tuple[Memory, ...]) -> Firmware:
     with elf.open("rb") as file:
         image = ELFFile(file)
         sections = {s.name: int(s["sh_size"]) for s in image.iter_sections() if s["sh_flags"] & 2}
-        table = image.get_section_by_name(".symtab")
+        table: Any = image.get_section_by_name(".symtab")
         entries = [(s.name, s["st_info"]["type"], s["st_value"], s["st_size"]) for s in table.iter_symbols()]
     kinds = {"STT_FUNC": "function", "STT_OBJECT": "object", "STT_NOTYPE": "label"}
     symbols = {
