@@ -6,7 +6,7 @@ import torch
 
 from edgesmith import zoo
 from edgesmith.core.task import SPLITS
-from edgesmith.zoo.training import evaluate
+from edgesmith.training.evaluate import evaluate
 
 
 @pytest.mark.parametrize("name", ["digits-cnn", "digits-resnet"])

@@ -107,7 +107,7 @@ def unpack(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         raise BadInput(f"data: {path} is a damaged gzip file ({error}). Download it again.") from error
 
 
-def limited(file: IO[bytes], path: Path, most_bytes: int) -> bytes:
+def limited(file: IO[bytes] | gzip.GzipFile, path: Path, most_bytes: int) -> bytes:
     """Read to the end, a megabyte at a time, so that a bomb is noticed before it fills memory."""
     chunks: list[bytes] = []
     total = 0

@@ -6,9 +6,9 @@ import io
 import numpy as np
 
 from edgesmith.core.errors import BadInput
-from edgesmith.core.task import Normalize, Split, Task
+from edgesmith.core.task import Normalize, Task
 from edgesmith.data.files import DataSet, read_known
-from edgesmith.data.splits import stratified_parts
+from edgesmith.data.splits import stratified_parts, windows
 
 OCCUPANCY = DataSet(
     name="occupancy",
@@ -41,16 +41,18 @@ def occupancy_task(seed: int = 0) -> Task:
     blocks = [slice(start, start + BLOCK) for start in range(0, len(readings), BLOCK)]
     parts = stratified_parts(np.array([int(occupied[block].any()) for block in blocks]), FRACTIONS, seed)
     train, calibration, validation = (
-        joined([windows(readings[blocks[i]], occupied[blocks[i]]) for i in part]) for part in parts
+        windows(readings, occupied, STEPS, [blocks[index] for index in part]) for part in parts
     )
-    tests = [windows(*read_readings(name)) for name in ("datatest.txt", "datatest2.txt")]
+    first, second = read_readings("datatest.txt"), read_readings("datatest2.txt")
+    tested, present = np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
+    edge = len(first[0])  # days lie between the two files
     mean, std = train.inputs.mean((0, 2)), train.inputs.std((0, 2))
     return Task(
         name="occupancy",
         train=train,
         calibration=calibration,
         validation=validation,
-        test=joined(tests),
+        test=windows(tested, present, STEPS, [slice(0, edge), slice(edge, None)]),
         normalize=Normalize(tuple(float(value) for value in mean), tuple(float(value) for value in std)),
         classes=("empty", "occupied"),
         licence=OCCUPANCY.licence,
@@ -68,16 +70,3 @@ def read_readings(name: str) -> tuple[np.ndarray, np.ndarray]:
     except ValueError as error:
         raise BadInput(f"data: {name} is no table of readings ({error}).") from error
     return table[:, : len(CHANNELS)], table[:, len(CHANNELS)].astype(np.int64)
-
-
-def windows(readings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every window of 24 steps, (n, channels, 24), with the label of its last step, (n,)."""
-    if len(readings) < STEPS:
-        return np.empty((0, readings.shape[1], STEPS), readings.dtype), labels[:0]
-    return np.lib.stride_tricks.sliding_window_view(readings, STEPS, axis=0), labels[STEPS - 1 :]
-
-
-def joined(pieces: list[tuple[np.ndarray, np.ndarray]]) -> Split:
-    """Windows of several stretches of time as one split."""
-    inputs, labels = zip(*pieces, strict=True)
-    return Split(np.ascontiguousarray(np.concatenate(inputs)), np.concatenate(labels))

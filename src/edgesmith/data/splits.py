@@ -57,3 +57,25 @@ def first_occurrences(*parts: np.ndarray) -> list[np.ndarray]:
                 rows.append(index)
         kept.append(np.array(rows, dtype=np.int64))
     return kept
+
+
+def windows(readings: np.ndarray, labels: np.ndarray, steps: int, blocks: list[slice]) -> Split:
+    """Every window of `steps` readings that lies within one of the blocks, labelled by its last reading.
+
+    Blocks that do not overlap, dealt out to splits, keep every reading in one split.
+
+    Args:
+        readings: (rows, channels), in order of time.
+        labels: (rows,).
+
+    Returns:
+        Inputs (n, channels, steps); a block shorter than a window gives none.
+    """
+    long = [block for block in blocks if len(labels[block]) >= steps]
+    view = np.lib.stride_tricks.sliding_window_view
+    if not long:
+        raise BadInput(f"splits: no stretch of readings is {steps} long. Take more readings.")
+    return Split(
+        np.concatenate([view(readings[block], steps, axis=0) for block in long]),
+        np.concatenate([labels[block][steps - 1 :] for block in long]),
+    )

@@ -1,25 +1,20 @@
 """The state of a training run on disk: weights, moments, epochs done."""
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import BadInput
 from edgesmith.training.recipe import Recipe
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file so that `path` is at any instant either the old or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial, metadata)
-    with open(partial, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_file(path, save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, metadata))
 
 
 def save_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, object]) -> None:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from edgesmith.zoo.entries import ENTRIES, Entry, entry
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from edgesmith.zoo.testbed import Testbed, Trained
 
-__all__ = ["Entry", "info", "load", "names", "train"]
+__all__ = ["Entry", "info", "load", "load_model", "names", "train"]
 
 
 def names() -> tuple[str, ...]:
@@ -45,6 +47,22 @@ def load(name: str, with_data: bool = True) -> "Testbed":
     from edgesmith.zoo.testbed import load_testbed
 
     return load_testbed(entry(name), with_data)
+
+
+def load_model(spec: str, trust: bool = False) -> "tuple[nn.Module, tuple[Tensor, ...]]":
+    """A model and an example of its inputs, from what a user wrote.
+
+    Args:
+        spec: a net of the zoo, or "file.py:function" that returns (module, example_inputs) with a batch of 1.
+        trust: run the code of a Python file.
+
+    Raises:
+        BadInput: no such net, code that is not trusted, or something else than a model came back.
+        Missing: no such file, or no weights on this machine.
+    """
+    from edgesmith.zoo.user_model import load_user_model
+
+    return load_user_model(spec, trust)
 
 
 def train(

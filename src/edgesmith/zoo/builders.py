@@ -67,4 +67,3 @@ def settle(module: nn.Module, inputs: torch.Tensor) -> None:
     module.train()(inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-        norm.num_batches_tracked.zero_()

@@ -1,0 +1,44 @@
+"""A model named on the command line: of the zoo, or of a user's Python file."""
+
+import torch
+from torch import Tensor, nn
+
+from edgesmith.core.errors import BadInput
+from edgesmith.data import python_file
+from edgesmith.zoo.entries import entry
+from edgesmith.zoo.testbed import load_testbed
+
+
+def load_user_model(spec: str, trust: bool) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """The module in eval mode and its example inputs; errors as in `zoo.load_model`."""
+    if not python_file.is_python_spec(spec):
+        bed = load_testbed(entry(spec), with_data=False)
+        return bed.module, bed.example_inputs
+    module, examples = checked_pair(python_file.call(spec, trust), spec)
+    module.eval()
+    try:
+        with torch.no_grad():
+            module(*examples)
+    except Exception as error:
+        raise BadInput(f"{spec}: the model fails on its own example inputs ({error}). Fix the example.") from error
+    return module, examples
+
+
+def checked_pair(result: object, spec: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """What a user's function returned, as a module and a tuple of example tensors with a batch of 1.
+
+    Raises:
+        BadInput: it is something else, or a weight is not finite.
+    """
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module)):
+        raise BadInput(f"{spec}: it returned {type(result).__name__}; need (torch.nn.Module, example_inputs).")
+    module, examples = result[0], result[1] if isinstance(result[1], tuple) else (result[1],)
+    if not examples or not all(isinstance(example, Tensor) for example in examples):
+        raise BadInput(f"{spec}: the example inputs are not tensors; need a tuple of them.")
+    if any(example.ndim == 0 or example.shape[0] != 1 or example.numel() == 0 for example in examples):
+        shapes = [tuple(example.shape) for example in examples]
+        raise BadInput(f"{spec}: the example inputs have shapes {shapes}; need a batch of 1 and no size of zero.")
+    for name, weight in module.state_dict().items():
+        if weight.is_floating_point() and not bool(weight.isfinite().all()):
+            raise BadInput(f"{spec}: {name} holds values that are not finite. Train again, or load other weights.")
+    return module, examples
