@@ -1,13 +1,12 @@
 """Which C kernel serves an op, and exactly how it is called. What a program prints, this decides."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.core.ops import attrs_of
-from edgesmith.kernels.bindings import convolution, integer, movement, window
-from edgesmith.kernels.kernel import Binding, Call, Field, Kernel, Variant
+from edgesmith.kernels.bindings import convolution, floating, integer, movement, sequence, window
+from edgesmith.kernels.kernel import Arrange, ArrangeFor, Binding, Call, Field, Kernel, Value, Variant
 from edgesmith.kernels.variants import VARIANTS
 
 __all__ = ["BINDINGS", "FOLDER", "Field", "Kernel", "select"]
@@ -18,6 +17,8 @@ BINDINGS: Mapping[str, Binding] = {
     **integer.BINDINGS,
     **movement.BINDINGS,
     **window.BINDINGS,
+    **floating.BINDINGS,
+    **sequence.BINDINGS,
 }
 
 
@@ -54,5 +55,9 @@ def _kernel(call: Call, source: Path, variant: Variant) -> Kernel:
         call.fields,
         variant.scratch_bytes(values),
         call.arguments,
-        {**call.arrange, **{i: partial(arrange, values=values) for i, arrange in variant.arrange.items()}},
+        {**call.arrange, **{i: _arranged(arrange, values) for i, arrange in variant.arrange.items()}},
     )
+
+
+def _arranged(arrange: ArrangeFor, values: Mapping[str, Value]) -> Arrange:
+    return lambda array: arrange(array, values)

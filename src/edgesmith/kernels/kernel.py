@@ -10,6 +10,9 @@ from edgesmith.core.graph import Op, Tensor
 
 Value = int | float | tuple[int, ...]
 Arrange = Callable[[np.ndarray], np.ndarray]
+ArrangeFor = Callable[[np.ndarray, Mapping[str, Value]], np.ndarray]  # (constant, field values) to the constant
+# Element type to the ending of a function that exists for several.
+SUFFIX = {"float32": "f32", "int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Variant:
     """
 
     scratch_bytes: Callable[[Mapping[str, Value]], int] = lambda values: 0
-    arrange: Mapping[int, Callable[[np.ndarray, Mapping[str, Value]], np.ndarray]] = field(default_factory=dict)
+    arrange: Mapping[int, ArrangeFor] = field(default_factory=dict)
     suits: Callable[[Mapping[str, Value]], bool] = lambda values: True
 
 

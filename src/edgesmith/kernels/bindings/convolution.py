@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from edgesmith.core.graph import Op, Tensor
-from edgesmith.kernels.kernel import Call, Field, numbers
+from edgesmith.kernels.kernel import Binding, Call, Field, numbers
 from edgesmith.kernels.strides import broadcast_strides, merge, walk_fields
 
 Attrs = Mapping[str, Any]
+Tensors = Sequence[Tensor]
 
 
 def bounds(attrs: Attrs) -> tuple[Field, ...]:
@@ -17,7 +18,7 @@ def bounds(attrs: Attrs) -> tuple[Field, ...]:
     return numbers(y_zero=attrs["y_zero"], low=attrs["low"], high=attrs["high"])
 
 
-def shape_fields(inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Field, ...]:
+def shape_fields(inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Field, ...]:
     """Sizes and steps of a convolution, the members shared by its int8 and float structs."""
     (_, in_h, in_w, in_c), (_, out_h, out_w, out_c) = inputs[0].shape, outputs[0].shape
     _, kernel_h, kernel_w, _ = inputs[1].shape
@@ -39,7 +40,7 @@ def channels_last(weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(weight[..., 0].transpose(1, 2, 0))
 
 
-def _conv2d_s8(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _conv2d_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     """Depthwise where every channel is its own group, then pointwise where the kernel is one cell, then any."""
     fields = (*shape_fields(inputs, outputs, attrs), *numbers(x_zero=attrs["x_zero"]), *bounds(attrs))
     struct = "es_conv2d_s8_params"
@@ -50,19 +51,19 @@ def _conv2d_s8(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attr
     return (Call("conv2d_s8", "es_conv2d_s8", struct, fields),)
 
 
-def _conv_transpose2d_s8(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _conv_transpose2d_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     fields = (*shape_fields(inputs, outputs, attrs), *numbers(x_zero=attrs["x_zero"]), *bounds(attrs))
     return (Call("conv_transpose2d_s8", "es_conv_transpose2d_s8", "es_conv2d_s8_params", fields),)
 
 
-def _linear_s8(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _linear_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     out_features, in_features = inputs[1].shape
     rows = outputs[0].size // out_features
     sizes = numbers(rows=rows, in_features=in_features, out_features=out_features)
     return (Call("linear_s8", "es_linear_s8", "es_linear_s8_params", (*sizes, *bounds(attrs))),)
 
 
-def matmul_fields(inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Field, ...]:
+def matmul_fields(inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Field, ...]:
     """The walk over the leading axes, in elements, and the sizes and steps of one product."""
     a, b = inputs[0].shape, inputs[1].shape
     *lead, rows, columns = outputs[0].shape
@@ -74,14 +75,14 @@ def matmul_fields(inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: At
     return (*walk, *numbers(rows=rows, inner=a[-1], columns=columns, b_row=b_row, b_column=b_column))
 
 
-def _matmul_s8(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _matmul_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     zeros = numbers(a_zero=attrs["a_zero"], b_zero=attrs["b_zero"])
     scale = numbers(multiplier=attrs["multiplier"], shift=attrs["shift"])
     fields = (*matmul_fields(inputs, outputs, attrs), *zeros, *scale, *bounds(attrs))
     return (Call("matmul_s8", "es_matmul_s8", "es_matmul_s8_params", fields),)
 
 
-BINDINGS = {
+BINDINGS: Mapping[str, Binding] = {
     "conv2d_s8": _conv2d_s8,
     "conv_transpose2d_s8": _conv_transpose2d_s8,
     "linear_s8": _linear_s8,

@@ -5,13 +5,14 @@ from typing import Any
 
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.kernels.bindings.convolution import bounds
-from edgesmith.kernels.kernel import Binding, Call, Field, numbers
+from edgesmith.kernels.kernel import SUFFIX, Binding, Call, Field, floats, numbers
 from edgesmith.kernels.strides import broadcast_strides, merge, row_major, walk_fields
 
 Attrs = Mapping[str, Any]
+Tensors = Sequence[Tensor]
 
 
-def operand_walk(kind: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[Field, ...]:
+def operand_walk(kind: str, inputs: Tensors, outputs: Tensors) -> tuple[Field, ...]:
     """The walk over y with the strides of both operands."""
     shape = outputs[0].shape
     a, b = (broadcast_strides(tensor.shape, shape) for tensor in inputs)
@@ -20,7 +21,7 @@ def operand_walk(kind: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor])
 
 
 def _binary(kind: str, struct: str, scale: Callable[[Attrs], tuple[Field, ...]]) -> Binding:
-    def bind(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+    def bind(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
         zeros = numbers(a_zero=attrs["a_zero"], b_zero=attrs["b_zero"])
         fields = (*operand_walk(kind, inputs, outputs), *zeros, *scale(attrs), *bounds(attrs))
         return (Call(kind, f"es_{kind}", struct, fields),)
@@ -37,19 +38,19 @@ def scale(attrs: Attrs) -> tuple[Field, ...]:
     return numbers(multiplier=attrs["multiplier"], shift=attrs["shift"])
 
 
-def _rescale_s8(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _rescale_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     fields = (*numbers(n=inputs[0].size, x_zero=attrs["x_zero"]), *scale(attrs), *bounds(attrs))
     return (Call("rescale_s8", "es_rescale_s8", "es_rescale_s8_params", fields),)
 
 
-def _lookup(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _lookup(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     x, table = inputs
     columns = table.shape[0] if len(table.shape) == 2 else x.size
     fields = numbers(rows=x.size // columns, columns=columns, table_stride=256 if len(table.shape) == 2 else 0)
     return (Call("lookup", "es_lookup", "es_lookup_params", fields),)
 
 
-def _softmax_s8(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _softmax_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     n = inputs[0].shape[-1]
     fields = numbers(rows=inputs[0].size // n, n=n)
     return (Call("softmax_s8", "es_softmax_s8", "es_softmax_s8_params", fields),)
@@ -64,13 +65,37 @@ def reduce_walks(kind: str, x: Tensor, axes: Sequence[int]) -> tuple[Field, ...]
     return (*outer, *walk_fields(kind, reduced, ("size", "stride")))
 
 
-def _reduce_sum_s8(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _reduce_sum_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     walks = reduce_walks(op.kind, inputs[0], attrs["axes"])
     fields = (*walks, *numbers(x_zero=attrs["x_zero"]), *scale(attrs), *bounds(attrs))
     return (Call("reduce_sum_s8", "es_reduce_sum_s8", "es_reduce_params", fields),)
 
 
-BINDINGS = {
+def _norm_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+    n = inputs[0].shape[-1]
+    fields = (
+        *numbers(rows=inputs[0].size // n, n=n, x_zero=attrs.get("x_zero", 0)),
+        Field("eps", attrs["eps_q"], "int64_t"),
+        *scale(attrs),
+        *bounds(attrs),
+    )
+    return (Call("norm_s8", f"es_{op.kind}", "es_norm_s8_params", fields),)
+
+
+def _quantize(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+    x, a = inputs[:2]
+    columns = a.size if a.size > 1 else x.size
+    fields = numbers(rows=x.size // columns, columns=columns, step=1 if a.size > 1 else 0)
+    return (Call("quantize", "es_quantize", "es_quantize_params", fields),)
+
+
+def _dequantize(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+    fields = (*numbers(n=inputs[0].size, zero=attrs["zero"]), *floats(scale=attrs["scale"]))
+    function = f"es_dequantize_{SUFFIX[inputs[0].dtype]}"
+    return (Call("dequantize", function, "es_dequantize_params", fields),)
+
+
+BINDINGS: Mapping[str, Binding] = {
     "add_s8": _binary("add_s8", "es_add_s8_params", _add_scale),
     "mul_s8": _binary("mul_s8", "es_mul_s8_params", scale),
     "div_s8": _binary("div_s8", "es_mul_s8_params", scale),
@@ -78,4 +103,8 @@ BINDINGS = {
     "lookup": _lookup,
     "softmax_s8": _softmax_s8,
     "reduce_sum_s8": _reduce_sum_s8,
+    "layer_norm_s8": _norm_s8,
+    "rms_norm_s8": _norm_s8,
+    "quantize": _quantize,
+    "dequantize": _dequantize,
 }

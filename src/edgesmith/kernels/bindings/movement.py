@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from edgesmith.core.graph import Op, Tensor
-from edgesmith.kernels.kernel import Call, Field, numbers
+from edgesmith.kernels.kernel import Binding, Call, Field, numbers
 from edgesmith.kernels.strides import Axis, broadcast_strides, merge, row_major, walk_fields
 
 Attrs = Mapping[str, Any]
+Tensors = Sequence[Tensor]
 
 
 def item_bytes(tensor: Tensor) -> int:
@@ -37,32 +38,32 @@ def _copy(kind: str, axes: Sequence[Axis], start: int, tensor: Tensor) -> tuple[
     return (Call("strided_copy", "es_strided_copy", "es_strided_copy_params", fields),)
 
 
-def _permute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _permute(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     x = inputs[0]
     strides = row_major(x.shape)
     return _copy(op.kind, [(x.shape[axis], strides[axis]) for axis in attrs["axes"]], 0, x)
 
 
-def _slice(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _slice(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     strides = row_major(inputs[0].shape)
     start = sum(s * stride for s, stride in zip(attrs["starts"], strides, strict=True))
     steps = [step * stride for step, stride in zip(attrs["steps"], strides, strict=True)]
     return _copy(op.kind, [*zip(outputs[0].shape, steps, strict=True)], start, inputs[0])
 
 
-def _expand(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _expand(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     shape = outputs[0].shape
     return _copy(op.kind, [*zip(shape, broadcast_strides(inputs[0].shape, shape), strict=True)], 0, inputs[0])
 
 
-def _upsample_nearest(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _upsample_nearest(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     _, height, width, channels = inputs[0].shape
     factor_h, factor_w = attrs["factor"]
     rows = [(height, width * channels), (factor_h, 0)]
     return _copy(op.kind, [*rows, (width, channels), (factor_w, 0), (channels, 1)], 0, inputs[0])
 
 
-def _pad(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _pad(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     x, y = inputs[0], outputs[0]
     strides = row_major(y.shape)
     start = sum(before * stride for before, stride in zip(attrs["before"], strides, strict=True))
@@ -77,7 +78,7 @@ def _pad(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Att
     return (Call("pad", "es_pad", "es_pad_params", fields),)
 
 
-def _concat(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _concat(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     rows = math.prod(outputs[0].shape[: attrs["axis"]])
     row_bytes = ", ".join(str(x.nbytes // rows) for x in inputs)
 
@@ -88,14 +89,14 @@ def _concat(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: 
     return (Call("concat", "es_concat", "es_concat_params", fields, arguments),)
 
 
-def _embedding(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], attrs: Attrs) -> tuple[Call, ...]:
+def _embedding(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     indices, table = inputs
     rows, width = table.shape
     fields = numbers(n=indices.size, table_rows=rows, row_bytes=width * item_bytes(table))
     return (Call("embedding", "es_embedding", "es_embedding_params", fields),)
 
 
-BINDINGS = {
+BINDINGS: Mapping[str, Binding] = {
     "permute": _permute,
     "slice": _slice,
     "expand": _expand,

@@ -114,4 +114,34 @@ typedef struct {
 
 void es_softmax_s8(const es_softmax_s8_params *p, const int8_t *x, const uint32_t *table, int8_t *y, void *scratch);
 
+/* layer_norm_s8, rms_norm_s8 over rows of n; gamma, beta (n). x_zero is read by rms_norm_s8 only. y may be x. */
+typedef struct {
+    int32_t rows, n, x_zero;
+    int64_t eps;
+    int32_t multiplier, shift, y_zero, low, high;
+} es_norm_s8_params;
+
+void es_layer_norm_s8(const es_norm_s8_params *p, const int8_t *x, const int16_t *gamma, const int32_t *beta, int8_t *y,
+                      void *scratch);
+void es_rms_norm_s8(const es_norm_s8_params *p, const int8_t *x, const int16_t *gamma, const int32_t *beta, int8_t *y,
+                    void *scratch);
+
+/* quantize rows x columns floats; step is 1 with one a and b per column, 0 with one for all. */
+typedef struct {
+    int32_t rows, columns, step;
+} es_quantize_params;
+
+void es_quantize(const es_quantize_params *p, const float *x, const float *a, const float *b, int8_t *y, void *scratch);
+
+/* dequantize n integers. */
+typedef struct {
+    int32_t n, zero;
+    float scale;
+} es_dequantize_params;
+
+void es_dequantize_s8(const es_dequantize_params *p, const int8_t *x, float *y, void *scratch);
+void es_dequantize_u8(const es_dequantize_params *p, const uint8_t *x, float *y, void *scratch);
+void es_dequantize_s16(const es_dequantize_params *p, const int16_t *x, float *y, void *scratch);
+void es_dequantize_s32(const es_dequantize_params *p, const int32_t *x, float *y, void *scratch);
+
 #endif

@@ -1,0 +1,80 @@
+"""Every C kernel against the numpy definition of its op, on random shapes, for every folder this machine can run."""
+
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from edgesmith.core import ops
+from edgesmith.kernels.abi import BINDINGS, FOLDER
+from edgesmith.toolchain import check_warnings
+from kernels.calling import HOST_FOLDERS, call, scratch_in_c, sources
+from kernels.cases import FLOAT, INTEGER, Maker
+
+KINDS = {**INTEGER, **FLOAT}
+Repeats = Callable[[int, int], int]
+
+
+def definition(op, arrays):
+    return ops.spec_of(op).run(arrays, ops.attrs_of(op))
+
+
+def generator(kind: str) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(kind.encode()))
+
+
+def assert_same(made: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+    for got, expected in zip(made, wanted, strict=True):
+        assert got.shape == expected.shape and got.dtype == expected.dtype
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_every_op_has_a_kernel_and_a_test():
+    """reshape moves nothing, so it has no kernel."""
+    assert set(BINDINGS) == set(KINDS) == set(ops.SPECS) - {"reshape"}
+
+
+@pytest.mark.parametrize("folder", HOST_FOLDERS)
+@pytest.mark.parametrize("kind", INTEGER)
+def test_integer_kernel_equals_numpy_bit_for_bit(kind: str, folder: str, repeats: Repeats):
+    rng = generator(kind)
+    for _ in range(repeats(25, 500)):
+        op, arrays = INTEGER[kind](rng)
+        assert_same(call(op, arrays, folder), definition(op, arrays))
+
+
+@pytest.mark.parametrize("kind", FLOAT)
+def test_float_kernel_is_near_numpy(kind: str, repeats: Repeats):
+    """float32 sums in index order against float64 sums: a few rounding steps of the largest value."""
+    rng = generator(kind)
+    for _ in range(repeats(25, 500)):
+        op, arrays = FLOAT[kind](rng)
+        for got, wanted in zip(call(op, arrays), definition(op, arrays), strict=True):
+            assert got.shape == wanted.shape
+            scale = float(np.abs(wanted).max(initial=1e-30))
+            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-6 * scale)
+
+
+@pytest.mark.parametrize("kind", INTEGER)
+def test_integer_kernel_has_no_undefined_behaviour(kind: str):
+    """Built so that signed overflow, a bad shift or a misaligned load traps."""
+    rng = generator(kind)
+    for _ in range(5):
+        op, arrays = INTEGER[kind](rng)
+        assert_same(call(op, arrays, sanitize="undefined"), definition(op, arrays))
+
+
+@pytest.mark.parametrize("folder", HOST_FOLDERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_scratch_size_in_python_is_the_one_in_c(kind: str, folder: str):
+    rng = generator(kind)
+    maker: Maker = KINDS[kind]
+    for _ in range(10):
+        python, c = scratch_in_c(*maker(rng), folder)
+        assert python == c
+
+
+@pytest.mark.parametrize("folder", HOST_FOLDERS)
+def test_kernels_compile_without_warnings(folder: str):
+    check_warnings(sources(folder), [FOLDER / "include"], flags=["-mcpu=native"])
