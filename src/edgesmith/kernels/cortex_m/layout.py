@@ -8,6 +8,7 @@ import numpy as np
 from edgesmith.kernels.kernel import Value, Variant
 
 COLUMN_BYTES = 3072  # as in conv2d_s8.c
+BAND_BYTES = 3072  # as in depthwise_conv2d_s8.c
 PAD = -1
 
 
@@ -69,6 +70,18 @@ def convolution_scratch_bytes(values: Mapping[str, Value]) -> int:
     return 4 * words * pixels_together(words) + (run + 3) // 4 * 4
 
 
+def depthwise_scratch_bytes(values: Mapping[str, Value]) -> int:
+    """es_depthwise_conv2d_s8_scratch: four planes of a band and the packed weights of one channel."""
+    kernel_h, kernel_w = integer(values, "kernel_h"), integer(values, "kernel_w")
+    window_h = (kernel_h - 1) * integer(values, "dilation_h") + 1
+    out_even = (integer(values, "out_w") + 1) // 2 * 2
+    pitch = (out_even * integer(values, "stride_w") + (kernel_w - 1) * integer(values, "dilation_w") + 1) // 2 * 2
+    fit = BAND_BYTES // (8 * pitch) - window_h
+    out_rows = min(1 if fit < 0 else fit // integer(values, "stride_h") + 1, integer(values, "out_h"))
+    rows = (out_rows - 1) * integer(values, "stride_h") + window_h
+    return 8 * rows * pitch + 4 * kernel_h * words_of(kernel_w)
+
+
 def linear_scratch_bytes(values: Mapping[str, Value]) -> int:
     """es_linear_s8_scratch."""
     rows, words = integer(values, "rows"), words_of(integer(values, "in_features"))
@@ -83,5 +96,6 @@ def integer(values: Mapping[str, Value], name: str) -> int:
 
 VARIANTS: Mapping[str, Variant] = {
     "conv2d_s8": Variant(convolution_scratch_bytes, {1: pack_convolution}),
+    "depthwise_conv2d_s8": Variant(depthwise_scratch_bytes),
     "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}),
 }

@@ -1,0 +1,302 @@
+/* depthwise_conv2d_s8 for Cortex-M. w is (kernel_h, kernel_w, out_c); output channel o reads input channel
+ * o / (out_c / in_c). Bit-equal to reference/.
+ *
+ * NHWC keeps the cells of one channel apart. So a band of input rows is taken apart into one int16 plane per channel,
+ * four channels at a time (SXTB16, PKHBT, PKHTB), with the padding in place; then each channel runs over its plane with
+ * its weights in registers, two taps a SMLAD. Rows shared by two bands stay in scratch, so with stride 1 and "same"
+ * padding y may be x: a row is written after the band that reads it was taken in. */
+#include "cortex_m_requant.h"
+#include "edgesmith_integer.h"
+
+enum { CHANNELS = 4 };
+/* Scratch for the planes, unless a single row of output needs more. */
+#define BAND_BYTES 3072
+
+typedef struct {
+    int32_t window_h, pitch;      /* rows a window reaches over; int16 cells of one row of a plane */
+    int32_t out_rows, rows, plane; /* of a band: output rows, input rows, cells of one plane */
+    int32_t taps;                 /* words of the packed weights of one channel */
+} geometry;
+
+static geometry geometry_of(const es_conv2d_s8_params *p) {
+    geometry g;
+    const int32_t pairs_w = (p->out_w + 1) & ~1;
+    g.window_h = (p->kernel_h - 1) * p->dilation_h + 1;
+    g.pitch = (pairs_w * p->stride_w + (p->kernel_w - 1) * p->dilation_w + 1) & ~1;
+    const int32_t fit = BAND_BYTES / (2 * CHANNELS * g.pitch) - g.window_h;
+    g.out_rows = fit < 0 ? 1 : fit / p->stride_h + 1;
+    if (g.out_rows > p->out_h) g.out_rows = p->out_h;
+    g.rows = (g.out_rows - 1) * p->stride_h + g.window_h;
+    g.plane = g.rows * g.pitch;
+    g.taps = p->kernel_h * ((p->kernel_w + 1) / 2);
+    return g;
+}
+
+size_t es_depthwise_conv2d_s8_scratch(const es_conv2d_s8_params *p) {
+    const geometry g = geometry_of(p);
+    return (size_t)(2 * CHANNELS * g.plane + 4 * g.taps);
+}
+
+static inline uint32_t lanes(int32_t low, int32_t high) { return (uint16_t)low | (uint32_t)(uint16_t)high << 16; }
+
+static void fill(int16_t *cells, int32_t n, int32_t value) {
+    for (int32_t i = 0; i < n; i++) cells[i] = (int16_t)value;
+}
+
+/* n cells of one channel, `step` apart. */
+static void take_one(const int8_t *x, int32_t step, int32_t n, int16_t *cells) {
+    for (int32_t i = 0; i < n; i++, x += step) cells[i] = *x;
+}
+
+#if defined(__ARM_FEATURE_DSP)
+static inline uint32_t load(const void *from) {
+    uint32_t v;
+    __builtin_memcpy(&v, from, 4);
+    return v;
+}
+static inline uint32_t even_bytes(uint32_t v) { return (uint32_t)__sxtb16((int32_t)v); }
+static inline uint32_t odd_bytes(uint32_t v) { return (uint32_t)__sxtb16((int32_t)(v >> 8 | v << 24)); }
+static inline uint32_t low_halves(uint32_t a, uint32_t b) { return (a & 0xffffu) | b << 16; }
+static inline uint32_t high_halves(uint32_t a, uint32_t b) { return a >> 16 | (b & 0xffff0000u); }
+#endif
+
+/* n cells of four neighbouring channels into their planes. */
+static void take_four(const int8_t *x, int32_t step, int32_t n, int16_t *cells, int32_t plane) {
+#if defined(__ARM_FEATURE_DSP)
+    if (((uintptr_t)cells & 2u) != 0 && n > 0) { /* pairs are stored as words */
+        for (int32_t c = 0; c < 4; c++) cells[c * plane] = x[c];
+        x += step;
+        cells++;
+        n--;
+    }
+    uint32_t *d0 = (uint32_t *)(void *)cells, *d1 = d0 + plane / 2, *d2 = d1 + plane / 2, *d3 = d2 + plane / 2;
+    for (; n >= 2; n -= 2, x += 2 * step) {
+        const uint32_t u = load(x), v = load(x + step);
+        const uint32_t u02 = even_bytes(u), u13 = odd_bytes(u), v02 = even_bytes(v), v13 = odd_bytes(v);
+        *d0++ = low_halves(u02, v02);
+        *d1++ = low_halves(u13, v13);
+        *d2++ = high_halves(u02, v02);
+        *d3++ = high_halves(u13, v13);
+    }
+    cells = (int16_t *)(void *)d0;
+#endif
+    for (; n > 0; n--, x += step, cells++) {
+        for (int32_t c = 0; c < 4; c++) cells[c * plane] = x[c];
+    }
+}
+
+/* Input row iy of n channels into row `row` of their planes. The padding columns are already there. */
+static void take_row(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x, int32_t iy, int32_t n,
+                     int16_t *planes, int32_t row) {
+    const int32_t room = g->pitch - p->pad_left, width = p->in_w < room ? p->in_w : room;
+    int16_t *cells = planes + row * g->pitch + p->pad_left;
+    if (iy < 0 || iy >= p->in_h) {
+        for (int32_t c = 0; c < n; c++) fill(cells + c * g->plane, width, p->x_zero);
+        return;
+    }
+    x += iy * p->in_w * p->in_c;
+    if (n == CHANNELS) {
+        take_four(x, p->in_c, width, cells, g->plane);
+        return;
+    }
+    for (int32_t c = 0; c < n; c++) take_one(x + c, p->in_c, width, cells + c * g->plane);
+}
+
+/* One output channel over a band. */
+typedef struct {
+    const int16_t *plane;
+    int32_t row_step, pitch; /* cells from one output row's window to the next; from one row to the next */
+    const uint32_t *taps;    /* packed weights, kernel_h rows */
+    int32_t bias, multiplier;
+    uint32_t shift;
+    int8_t *y;
+    int32_t rows, width, y_step; /* outputs; y_step: from one pixel to the next */
+} task;
+
+/* Any window: two neighbouring taps at a time. */
+static void run_any(const es_conv2d_s8_params *p, const task *t) {
+    const int32_t row = p->dilation_h * t->pitch, next = p->dilation_w;
+    int8_t *y = t->y;
+    for (int32_t oy = 0; oy < t->rows; oy++) {
+        const int16_t *corner = t->plane + oy * t->row_step;
+        for (int32_t ox = 0; ox < t->width; ox++, corner += p->stride_w, y += t->y_step) {
+            uint32_t sum = (uint32_t)t->bias;
+            const uint32_t *tap = t->taps;
+            for (int32_t ky = 0; ky < p->kernel_h; ky++) {
+                const int16_t *x = corner + ky * row;
+                int32_t kx = p->kernel_w;
+                for (; kx >= 2; kx -= 2, x += 2 * next, tap++) {
+                    sum += (uint32_t)(x[0] * (int16_t)*tap) + (uint32_t)(x[next] * (int16_t)(*tap >> 16));
+                }
+                if (kx != 0) sum += (uint32_t)(x[0] * (int16_t)*tap++);
+            }
+            *y = es_requant_any((int32_t)sum, t->multiplier, t->shift, p->y_zero);
+        }
+    }
+}
+
+#if defined(__ARM_FEATURE_DSP)
+
+/* The weights of a 3x3 window as (w0,w1) and (w1,w2) of each row. */
+typedef struct {
+    uint32_t a01, a12, b01, b12, c01, c12;
+} weights3x3;
+
+static inline weights3x3 weights_of(const uint32_t *tap) {
+    const weights3x3 w = {tap[0], tap[0] >> 16 | tap[1] << 16, tap[2], tap[2] >> 16 | tap[3] << 16,
+                          tap[4], tap[4] >> 16 | tap[5] << 16};
+    return w;
+}
+
+static inline int32_t mac2(uint32_t x, uint32_t w, int32_t sum) { return __smlad((int32_t)x, (int32_t)w, sum); }
+static inline int32_t mac_low_high(uint32_t x, uint32_t w, int32_t sum) { return __smlabt((int32_t)x, (int32_t)w, sum); }
+static inline int32_t mac_high_low(uint32_t x, uint32_t w, int32_t sum) { return __smlatb((int32_t)x, (int32_t)w, sum); }
+
+/* Two outputs side by side, stride 1: cells (x0,x1), (x2,x3) of one row. */
+#define ROW_STRIDE_1(row, w01, w12)                     \
+    do {                                                \
+        const uint32_t x01 = (row)[0], x23 = (row)[1];  \
+        left = mac2(x01, w01, left);                    \
+        right = mac_high_low(x01, w01, right);          \
+        left = mac_low_high(x23, w12, left);            \
+        right = mac2(x23, w12, right);                  \
+        (row)++;                                        \
+    } while (0)
+
+static void run_3x3_stride_1(const task *t, es_channel c) {
+    const weights3x3 w = weights_of(t->taps);
+    const int32_t y_step = t->y_step;
+    int8_t *y = t->y;
+    for (int32_t oy = 0; oy < t->rows; oy++) {
+        const uint32_t *top = (const uint32_t *)(const void *)(t->plane + oy * t->row_step);
+        const uint32_t *middle = top + t->pitch / 2, *bottom = middle + t->pitch / 2;
+        for (int32_t ox = t->width; ox > 0; ox -= 2) {
+            int32_t left = t->bias, right = t->bias;
+            ROW_STRIDE_1(top, w.a01, w.a12);
+            ROW_STRIDE_1(middle, w.b01, w.b12);
+            ROW_STRIDE_1(bottom, w.c01, w.c12);
+            *y = es_channel_apply(c, left);
+            y += y_step;
+            if (ox == 1) break;
+            *y = es_channel_apply(c, right);
+            y += y_step;
+        }
+    }
+}
+
+/* One output, stride 2. */
+#define ROW_STRIDE_2(row, w01, w12)                     \
+    do {                                                \
+        const uint32_t x01 = (row)[0], x23 = (row)[1];  \
+        sum = mac2(x01, w01, sum);                      \
+        sum = mac_low_high(x23, w12, sum);              \
+        (row)++;                                        \
+    } while (0)
+
+static void run_3x3_stride_2(const task *t, es_channel c) {
+    const weights3x3 w = weights_of(t->taps);
+    const int32_t y_step = t->y_step;
+    int8_t *y = t->y;
+    for (int32_t oy = 0; oy < t->rows; oy++) {
+        const uint32_t *top = (const uint32_t *)(const void *)(t->plane + oy * t->row_step);
+        const uint32_t *middle = top + t->pitch / 2, *bottom = middle + t->pitch / 2;
+        for (int32_t ox = t->width; ox > 0; ox--) {
+            int32_t sum = t->bias;
+            ROW_STRIDE_2(top, w.a01, w.a12);
+            ROW_STRIDE_2(middle, w.b01, w.b12);
+            ROW_STRIDE_2(bottom, w.c01, w.c12);
+            *y = es_channel_apply(c, sum);
+            y += y_step;
+        }
+    }
+}
+
+static void run(const es_conv2d_s8_params *p, const task *t) {
+    const int small = p->kernel_h == 3 && p->kernel_w == 3 && p->dilation_h == 1 && p->dilation_w == 1;
+    if (!small || p->stride_w > 2 || !es_shift_is_usual(t->shift)) {
+        run_any(p, t);
+        return;
+    }
+    const es_channel c = es_channel_of(t->multiplier, t->shift, p->y_zero);
+    if (p->stride_w == 1) {
+        run_3x3_stride_1(t, c);
+    } else {
+        run_3x3_stride_2(t, c);
+    }
+}
+
+#else
+
+static void run(const es_conv2d_s8_params *p, const task *t) { run_any(p, t); }
+
+#endif
+
+/* Weights of one channel, w_step apart, as pairs of neighbouring taps; an odd last one beside a 0. */
+static void pack_taps(const es_conv2d_s8_params *p, const int8_t *w, uint32_t *taps) {
+    for (int32_t ky = 0; ky < p->kernel_h; ky++) {
+        int32_t kx = p->kernel_w;
+        for (; kx >= 2; kx -= 2, w += 2 * p->out_c) *taps++ = lanes(w[0], w[p->out_c]);
+        if (kx == 0) continue;
+        *taps++ = lanes(w[0], 0);
+        w += p->out_c;
+    }
+}
+
+/* The constants of all channels. */
+typedef struct {
+    const int8_t *w;
+    const int32_t *bias, *multiplier;
+    const uint8_t *shift;
+} constants;
+
+/* `rows` output rows, written from y on, of the n input channels from c on. */
+static void run_band(const es_conv2d_s8_params *p, const geometry *g, const constants *k, int32_t c, int32_t n,
+                     int16_t *planes, int32_t rows, int8_t *y) {
+    uint32_t *taps = (uint32_t *)(void *)(planes + CHANNELS * g->plane);
+    const int32_t per = p->out_c / p->in_c;
+    task t = {.row_step = p->stride_h * g->pitch, .pitch = g->pitch, .taps = taps, .rows = rows, .width = p->out_w, .y_step = p->out_c};
+    for (int32_t i = 0; i < n; i++) {
+        for (int32_t o = (c + i) * per; o < (c + i + 1) * per; o++) {
+            pack_taps(p, k->w + o, taps);
+            t.plane = planes + i * g->plane;
+            t.bias = k->bias[o];
+            t.multiplier = k->multiplier[o];
+            t.shift = k->shift[o];
+            t.y = y + o;
+            run(p, &t);
+        }
+    }
+}
+
+/* The last rows of a band that the next one reads too move to its top. Returns how many. */
+static int32_t keep_rows(const geometry *g, int16_t *planes, int32_t advance) {
+    const int32_t kept = g->rows - advance;
+    if (kept <= 0) return 0;
+    for (int32_t c = 0; c < CHANNELS; c++) {
+        uint32_t *to = (uint32_t *)(void *)(planes + c * g->plane);
+        const uint32_t *from = to + advance * g->pitch / 2;
+        for (int32_t i = 0; i < kept * g->pitch / 2; i++) to[i] = from[i];
+    }
+    return kept;
+}
+
+void es_depthwise_conv2d_s8(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
+                            const int32_t *multiplier, const uint8_t *shift, int8_t *y, void *scratch) {
+    const geometry g = geometry_of(p);
+    const constants k = {w, b, multiplier, shift};
+    int16_t *planes = scratch;
+    const int32_t advance = g.out_rows * p->stride_h;
+    fill(planes, CHANNELS * g.plane, p->x_zero);
+    for (int32_t c = 0; c < p->in_c; c += CHANNELS) {
+        const int32_t n = p->in_c - c < CHANNELS ? p->in_c - c : CHANNELS;
+        int32_t kept = 0;
+        for (int32_t oy = 0; oy < p->out_h; oy += g.out_rows) {
+            const int32_t rows = p->out_h - oy < g.out_rows ? p->out_h - oy : g.out_rows;
+            const int32_t needed = (rows - 1) * p->stride_h + g.window_h, top = oy * p->stride_h - p->pad_top;
+            for (int32_t row = kept; row < needed; row++) take_row(p, &g, x + c, top + row, n, planes, row);
+            run_band(p, &g, &k, c, n, planes, rows, y + oy * p->out_w * p->out_c);
+            kept = keep_rows(&g, planes, advance);
+        }
+    }
+    es_clamp_all(y, p->out_h * p->out_w * p->out_c, p->low, p->high);
+}
