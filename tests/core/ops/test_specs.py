@@ -166,6 +166,10 @@ def test_sums_too_long_for_int32_are_refused():
         infer(Op("matmul_s8", ("a", "b"), ("y",), fixed), wide)
     with pytest.raises(BadInput, match="at most 4194304"):
         infer(Op("reduce_sum_s8", ("a",), ("y",), {"axes": (0,), **fixed}), (Tensor("a", (1 << 22 | 1,), "int8"),))
+    cells = (Tensor("m", (1 << 23,), "int32"), Tensor("s", (1 << 23,), "uint8"))
+    with pytest.raises(BadInput, match="8388608 addends; need at most 4194304"):
+        image = Tensor("x", (1, 4096, 2048, 1), "int8")
+        infer(Op("avg_pool2d_s8", ("x", "m", "s"), ("y",), {"kernel": (4096, 2048)}), (image, *cells))
     row = (Tensor("x", (2049,), "int8"), Tensor("g", (2049,), "int16"), Tensor("b", (2049,), "int32"))
     with pytest.raises(BadInput, match="at most 2048"):
         infer(Op("layer_norm_s8", ("x", "g", "b"), ("y",), {"eps_q": 1, **fixed}), row)

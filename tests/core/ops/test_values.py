@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.ops.cases import CASES, NAMES, of_kind
+from core.ops.cases import CASES, of_kind
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops import SPECS, check, tables
@@ -42,13 +42,15 @@ def test_every_ranged_constant_is_checked_at_both_ends(kind):
                     check(changed(kind, name, put(value)))
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_a_table_that_is_computed_is_refused(case):
-    if not case.kind.endswith("_s8"):
-        return
-    names = SPECS[case.kind].inputs
-    graph = case.graph()
-    for index in (i for i, name in enumerate(names) if name in RANGES):
+INTEGER = [case for case in CASES if case.kind.endswith("_s8")]
+WEIGHTS = {"w_ih", "w_hh", "b_ih", "b_hh"}
+
+
+@pytest.mark.parametrize("case", INTEGER, ids=[f"{case.kind}-{i}" for i, case in enumerate(INTEGER)])
+def test_a_table_or_weight_that_is_computed_is_refused(case):
+    names, graph = SPECS[case.kind].inputs, case.graph()
+    fixed = set(RANGES) | WEIGHTS | ({"w", "b"} if "w" in names else set())
+    for index in (i for i, name in enumerate(names) if name in fixed):
         constants = {key: array for key, array in graph.constants.items() if key != f"i{index}"}
         with pytest.raises(BadInput, match=f"input {names[index]} is computed; need a constant"):
             check(replace(graph, constants=constants, inputs=("i0", f"i{index}")))
@@ -92,6 +94,11 @@ def test_mel_filters_that_leave_the_spectrum_or_their_weights_are_refused():
         check(changed("log_mel_s8", "first", put(9)))
     with pytest.raises(BadInput, match="counts add up to 9, there are 8 weights"):
         check(changed("log_mel_s8", "count", lambda count: count.__iadd__(np.uint16([0, 0, 1]))))
+
+
+def test_factors_that_would_make_the_transform_grow_are_refused():
+    with pytest.raises(BadInput, match="not cos and -sin"):
+        check(changed("log_mel_s8", "twiddle", put(1 << 30)))
 
 
 def test_tables_that_cannot_be_are_refused():

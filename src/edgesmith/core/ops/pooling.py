@@ -10,6 +10,7 @@ from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 KERNEL = {"kernel": Attribute(tuple[int, int], low=1, high=FAR)}
+MOST_ADDENDS = 1 << 22  # 255 * 2^22 stays within int32
 MOST_CELLS = 1 << 24  # of a window, times windows along an axis: what one table of places may hold
 COUNT = {"count_include_pad": Attribute(bool, False)}
 
@@ -29,6 +30,7 @@ def _infer(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
 
 def _infer_avg_s8(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
     cells = attrs["kernel"][0] * attrs["kernel"][1]
+    need(cells <= MOST_ADDENDS, f"avg_pool2d_s8: {cells} addends; need at most {MOST_ADDENDS}.")
     for tensor in inputs[1:]:
         need(tensor.shape == (cells,), f"avg_pool2d_s8: {tensor.name!r} is {tensor.shape}; need ({cells},).")
     return _infer(inputs, attrs)

@@ -10,10 +10,10 @@ from edgesmith.core.ops.conv import INT8
 from edgesmith.core.ops.elementwise_s8 import X_ZERO
 from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.linear import REQUANT, Y_ZERO
+from edgesmith.core.ops.pooling import MOST_ADDENDS
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 AXES = {"axes": Attribute(tuple[int, ...], low=0), "keepdims": Attribute(bool, False)}
-MOST_ADDENDS = 1 << 22  # 255 * 2^22 stays within int32
 
 
 def _infer(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:

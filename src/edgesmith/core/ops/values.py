@@ -7,6 +7,7 @@ import numpy as np
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.ops.spec import Attrs, OpSpec, need
+from edgesmith.core.ops.tables import twiddles
 
 Arrays = Mapping[str, np.ndarray]
 INT32 = np.iinfo(np.int32)
@@ -21,7 +22,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "hh_shift": SHIFT,
     "gamma": (-4095, 4095),
     "beta": (1 - (1 << 30), (1 << 30) - 1),
-    "sigmoid": (-32768, 32767),
+    "sigmoid": (0, 32767),
     "tanh": (-32768, 32767),
     "table": (0, 1 << 22),
     "window": (-32768, 32767),
@@ -72,22 +73,27 @@ def accumulators_fit(w: np.ndarray, b: np.ndarray, low: int = -128, high: int = 
     need(len(wide) == 0, f"channel {wide[:1]} can leave int32; need a smaller bias or weights.")
 
 
+def _constant(arrays: Arrays, *names: str) -> None:
+    for name in names:
+        need(name in arrays, f"input {name} is computed; need a constant, whose sums can be bounded.")
+
+
 def _dot(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
-    if "w" in arrays and "b" in arrays:
-        accumulators_fit(arrays["w"], arrays["b"])
+    _constant(arrays, "w", "b")
+    accumulators_fit(arrays["w"], arrays["b"])
 
 
 def _transposed_dot(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
-    if "w" in arrays and "b" in arrays:
-        low, high = (end - attrs["x_zero"] for end in (-128, 127))
-        # A cell may be reached by any part of the taps: each adds its worst or nothing.
-        accumulators_fit(arrays["w"], arrays["b"], min(low, 0), max(high, 0))
+    _constant(arrays, "w", "b")
+    low, high = (end - attrs["x_zero"] for end in (-128, 127))
+    # A cell may be reached by any part of the taps: each adds its worst or nothing.
+    accumulators_fit(arrays["w"], arrays["b"], min(low, 0), max(high, 0))
 
 
 def _recurrent(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
     for part in ("ih", "hh"):
-        if f"w_{part}" in arrays and f"b_{part}" in arrays:
-            accumulators_fit(arrays[f"w_{part}"], arrays[f"b_{part}"])
+        _constant(arrays, f"w_{part}", f"b_{part}")
+        accumulators_fit(arrays[f"w_{part}"], arrays[f"b_{part}"])
 
 
 def _softmax(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
@@ -99,6 +105,9 @@ def _softmax(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
 
 
 def _log_mel(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    # Any other factors could grow past int32 in the transform.
+    exact = twiddles(attrs["n_fft"]).astype(np.int64)
+    need(bool((np.abs(arrays["twiddle"] - exact) <= 1).all()), "twiddle is not cos and -sin in Q30.")
     first, count, weights = (arrays[key].astype(np.int64) for key in ("first", "count", "weights"))
     need(bool((first + count <= attrs["n_fft"] // 2 + 1).all()), "a mel filter ends beyond the last bin.")
     need(int(count.sum()) == len(weights), f"counts add up to {int(count.sum())}, there are {len(weights)} weights.")
