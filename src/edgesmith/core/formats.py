@@ -8,6 +8,7 @@ import numpy as np
 from edgesmith.core.errors import BadInput
 
 VERSION = 1
+BIAS_LIMIT = (1 << 30) - 1  # largest magnitude of a stored bias (docs/numbers.md, Formats)
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,20 @@ def symmetric(weight: np.ndarray, axis: int = 0) -> PerChannel:
     others = tuple(i for i in range(weight.ndim) if i != axis)
     peak = np.abs(weight).max(axis=others).astype(np.float64)
     return PerChannel(tuple(float(p) / 127 if p > 0 else 1.0 for p in peak), axis)
+
+
+def with_bias_room(weight: PerChannel, bias: np.ndarray, x_scale: float) -> PerChannel:
+    """The weight format with scales raised so that every bias, at scale x_scale * scale, stays below 2^30.
+
+    Args:
+        bias: (channels,) real values, in the unit of the accumulator.
+        x_scale: of the layer's input.
+
+    Source: docs/numbers.md, Formats.
+    """
+    least = np.abs(np.asarray(bias, np.float64)) / (x_scale * BIAS_LIMIT)
+    raised = np.maximum(np.asarray(weight.scales, np.float64), least)
+    return PerChannel(tuple(map(float, raised)), weight.axis, weight.dtype)
 
 
 def from_json(data: dict[str, Any]) -> Format:

@@ -1,0 +1,139 @@
+"""Runs of element-wise ops between two stored tensors become one table, or one quantize.
+
+Such a run is an input's normalization, or a function written as several ops. Its inner tensors carry no format, so
+nothing is rounded between its ends.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgesmith.compile.integerize.builder import Builder
+from edgesmith.core import ops
+from edgesmith.core.formats import PerTensor
+from edgesmith.core.graph import Op
+from edgesmith.core.ops.elementwise import BINARY, FUNCTIONS
+
+MOVES = ("reshape", "permute", "slice", "expand", "upsample_nearest")
+AFFINE = ("add", "sub", "mul", "div", "affine")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Ops of one variable input each, from the source tensor `root` on."""
+
+    root: str
+    steps: tuple[Op, ...] = ()
+
+    @property
+    def computes(self) -> bool:
+        """Whether any step changes values."""
+        return any(step.kind not in MOVES for step in self.steps)
+
+
+class Chains:
+    """The runs that are open: each ends in a tensor without a format that nothing has needed yet."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._open: dict[str, Chain] = {}
+
+    def take(self, op: Op) -> bool:
+        """Put the op on a run, or close the run with it; False leaves the op to its own rule."""
+        chain = self._extended(op)
+        if chain is None:
+            return False
+        output = op.outputs[0]
+        if self._builder.format(output) is None:
+            self._open[output] = chain
+            return True
+        return chain.computes and self._close(chain, output)
+
+    def realize(self, names: tuple[str, ...]) -> None:
+        """Carry out in float the runs that end in one of these tensors."""
+        for name in names:
+            for step in self._open[name].steps if name in self._open else ():
+                if not self._builder.is_real(step.outputs[0]):
+                    self._builder.float_result(step)
+
+    def _extended(self, op: Op) -> Chain | None:
+        variable = [name for name in op.inputs if name not in self._builder.source.constants]
+        known = op.kind in MOVES or op.kind in BINARY or op.kind in FUNCTIONS or op.kind == "affine"
+        if not known or len(variable) != 1:
+            return None
+        before = self._open.get(variable[0]) or self._rooted(variable[0])
+        return before and Chain(before.root, (*before.steps, op))
+
+    def _rooted(self, name: str) -> Chain | None:
+        """An empty run: from an 8-bit tensor, or from a float input of the graph."""
+        format_ = self._builder.format(name)
+        small = isinstance(format_, PerTensor) and format_.dtype in ("int8", "uint8")
+        raw = format_ is None and name in self._builder.source.inputs
+        return Chain(name) if raw or (small and self._builder.is_stored(name)) else None
+
+    def _close(self, chain: Chain, output: str) -> bool:
+        if self._builder.format(chain.root) is None:
+            return self._close_quantize(chain, output)
+        table = self._table(chain, output)
+        raw = self._builder.affine(chain.root).dtype == "uint8"
+        if table is None or not (table.ndim == 1 or raw or len(chain.steps) > 1):
+            return False
+        moved = self._moved(chain, self._builder.stored(chain.root))
+        names = (moved, self._builder.constant(f"{output}.table", table))
+        self._builder.result(chain.steps[-1], "lookup", names)
+        return True
+
+    def _close_quantize(self, chain: Chain, output: str) -> bool:
+        kinds = {step.kind for step in chain.steps} - {*MOVES}
+        bounded = any(np.isfinite([*map(float, _limits(step))]).any() for step in chain.steps)
+        divides_by_x = any(step.kind == "div" and step.inputs[0] in self._builder.source.constants for step in chain.steps)
+        if not kinds <= {*AFFINE} or bounded or divides_by_x:
+            return False
+        offset, one = (_per_channel(self._run(chain, value)) for value in (0.0, 1.0))
+        if offset is None or one is None:
+            return False
+        self._builder.quantize(output, self._moved(chain, self._builder.real(chain.root)), one - offset, offset)
+        return True
+
+    def _table(self, chain: Chain, output: str) -> np.ndarray | None:
+        """(256,) int8, or (C, 256) when channels differ; None when cells of one channel differ."""
+        x, y = self._builder.affine(chain.root), self._builder.affine(output)
+        columns = []
+        for stored in np.arange(256, dtype=np.uint8).view(x.dtype):
+            row = _per_channel(self._run(chain, x.scale * (int(stored) - x.zero_point)))
+            if row is None:
+                return None
+            columns.append(y.quantize(np.nan_to_num(row, nan=0.0, posinf=np.inf, neginf=-np.inf)))
+        table = np.stack(columns, axis=1)
+        return table[0] if len(table) == 1 else table
+
+    def _run(self, chain: Chain, value: float) -> np.ndarray:
+        """The run's result, in float64, when every cell of its root holds `value`."""
+        constants = self._builder.source.constants
+        y = np.full(self._builder.source.tensors[chain.root].shape, value, np.float64)
+        for step in chain.steps:
+            arrays = [constants.get(name, y) for name in step.inputs]
+            y = ops.spec_of(step).run(arrays, ops.attrs_of(step))[0]
+        return y
+
+    def _moved(self, chain: Chain, name: str) -> str:
+        """The stored root after the run's data movement alone."""
+        format_ = self._builder.tensors[name].format
+        for step in chain.steps:
+            if step.kind in MOVES:
+                output = self._builder.free(f"{step.outputs[0]}.raw")
+                name = self._builder.emit(step.kind, (name,), output, format_, step.attrs, origin=step)
+        return name
+
+
+def _limits(step: Op) -> tuple[object, object]:
+    attrs = ops.attrs_of(step)
+    return attrs.get("low", -np.inf), attrs.get("high", np.inf)
+
+
+def _per_channel(values: np.ndarray) -> np.ndarray | None:
+    """One value per entry of the last axis, or one for all when those agree; None when other axes matter."""
+    rows = values.reshape(-1, values.shape[-1])
+    if not (rows == rows[:1]).all():
+        return None
+    return rows[0, :1] if (rows[0] == rows[0, 0]).all() else rows[0]

@@ -1,0 +1,80 @@
+"""Which rule turns which float op into its integer form, and which of its inputs must be constants."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgesmith.compile.integerize import elementwise, movement, normalization, products, recurrent, reductions, spectral
+from edgesmith.compile.integerize.builder import Builder
+from edgesmith.core import ops
+from edgesmith.core.formats import PerChannel, PerTensor
+from edgesmith.core.graph import Op
+from edgesmith.core.ops.elementwise import FUNCTIONS
+
+WEIGHTS = ("w", "w_ih", "w_hh")  # inputs stored per channel
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one kind of op becomes integer.
+
+    Attributes:
+        emit: appends the integer form.
+        parameters: inputs that must be constants of the graph.
+        plain: inputs that are read as they are: indices.
+    """
+
+    emit: Callable[[Builder, Op], None]
+    parameters: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+
+
+MOVING = Rule(movement.move)
+RULES: Mapping[str, Rule] = {
+    "conv2d": Rule(products.conv2d, ("w", "b")),
+    "conv_transpose2d": Rule(products.conv_transpose2d, ("w", "b")),
+    "linear": Rule(products.linear, ("w", "b")),
+    "matmul": Rule(products.matmul),
+    "add": Rule(elementwise.add),
+    "sub": Rule(elementwise.add),
+    "mul": Rule(elementwise.mul),
+    "div": Rule(elementwise.div),
+    "affine": Rule(elementwise.affine, ("scale", "shift")),
+    **dict.fromkeys(FUNCTIONS, Rule(elementwise.unary)),
+    "avg_pool2d": Rule(reductions.avg_pool2d),
+    "reduce_sum": Rule(reductions.reduce_sum),
+    "reduce_mean": Rule(reductions.reduce_sum),
+    "softmax": Rule(normalization.softmax),
+    "layer_norm": Rule(normalization.normalize, ("gamma", "beta")),
+    "rms_norm": Rule(normalization.normalize, ("gamma",)),
+    "lstm": Rule(recurrent.lstm, ("w_ih", "w_hh", "b_ih", "b_hh")),
+    "gru": Rule(recurrent.gru, ("w_ih", "w_hh", "b_ih", "b_hh")),
+    "log_mel": Rule(spectral.log_mel, ("window", "mel")),
+    "pad": Rule(movement.pad),
+    "embedding": Rule(movement.embedding, plain=("indices",)),
+    **dict.fromkeys(
+        ("reshape", "permute", "slice", "concat", "expand", "upsample_nearest", "max_pool2d", "reduce_max"), MOVING
+    ),
+}
+
+
+def rule_for(builder: Builder, op: Op) -> Rule | None:
+    """The op's rule when everything it reads and makes has a format; None leaves the op in float."""
+    rule = RULES.get(op.kind)
+    if rule is None or not all(isinstance(builder.format(name), PerTensor) for name in op.outputs):
+        return None
+    names = ops.spec_of(op).inputs
+    variadic = names[-1].endswith("*")
+    for index, name in enumerate(op.inputs):
+        role = names[0] if variadic else names[index]
+        if not _readable(builder, rule, role, name):
+            return None
+    return rule
+
+
+def _readable(builder: Builder, rule: Rule, role: str, name: str) -> bool:
+    if role in rule.plain:
+        return True
+    if role in rule.parameters:
+        weighted = role not in WEIGHTS or isinstance(builder.format(name), PerChannel)
+        return name in builder.source.constants and weighted
+    return builder.is_stored(name) and isinstance(builder.format(name), PerTensor)

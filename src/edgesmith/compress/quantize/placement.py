@@ -1,0 +1,284 @@
+"""Which tensors of a float graph are stored as integers, and which of them share one format."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgesmith.core import formats
+from edgesmith.core.formats import Format, PerTensor
+from edgesmith.core.graph import Graph, Op, Tensor
+from edgesmith.core.ops import spec_of
+from edgesmith.core.ops.elementwise import BINARY, FUNCTIONS
+
+MOVES = ("reshape", "permute", "slice", "expand", "upsample_nearest", "max_pool2d", "reduce_max", "pad")
+FLOAT_ONLY = ("rfft",)
+# Formats that the op's integer form fixes, by kind and output (docs/numbers.md).
+FIXED: Mapping[tuple[str, str], PerTensor] = {
+    ("softmax", "y"): PerTensor(1 / 256, -128),
+    ("sigmoid", "y"): PerTensor(1 / 256, -128),
+    ("tanh", "y"): PerTensor(1 / 128, 0),
+    ("gru", "h"): PerTensor(2.0**-15, 0, "int16"),
+}
+WEIGHTS = {"conv2d": ("w", "b"), "conv_transpose2d": ("w", "b"), "linear": ("w", "b")}
+GATE_WEIGHTS = {"lstm": (("w_ih", "b_ih", "x"), ("w_hh", "b_hh", "h0")), "gru": (("w_ih", "b_ih", "x"), ("w_hh", "b_hh", "y"))}
+CELL_BITS = 15  # of an LSTM's cell: int16 at 2^-15 holds magnitudes below 1
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors stored in one format.
+
+    Attributes:
+        members: tensor names, in the graph's order.
+        sources: the members whose values the format must hold: the others only repeat them.
+        fixed: the format, where it does not depend on values.
+        cell: an LSTM's cell: int16 at a power of two.
+    """
+
+    members: tuple[str, ...]
+    sources: tuple[str, ...]
+    fixed: PerTensor | None = None
+    cell: bool = False
+
+
+def named_inputs(op: Op) -> dict[str, str]:
+    """Input name in the op's spec to tensor name; a variadic input is left out."""
+    names = spec_of(op).inputs
+    return {} if names[-1].endswith("*") else dict(zip(names, op.inputs, strict=True))
+
+
+def named_outputs(op: Op) -> dict[str, str]:
+    """Output name in the op's spec to tensor name."""
+    return dict(zip(spec_of(op).outputs, op.outputs, strict=True))
+
+
+def place(graph: Graph, raw: Mapping[str, PerTensor] | None = None) -> tuple[Group, ...]:
+    """Decide what is stored as integers in the integer form of a float graph.
+
+    Every result that an integer op reads or makes has a format. Results of data movement share their source's,
+    parts of a concatenation share the whole's where nothing else reads them. Between a raw input and the last
+    element-wise op of its normalization nothing is stored.
+
+    Args:
+        graph: canonical, as `lower` makes it.
+        raw: formats of the inputs that arrive as the sensor's integers; other float inputs stay float.
+    """
+    raw = raw or {}
+    links = _Links(graph)
+    stored = _stored(graph, raw)
+    for op in graph.ops:
+        _link(graph, op, links, stored)
+    for state in graph.states:
+        links.join(state.tensor, state.update)
+    fixed = {**raw, **_fixed(graph)}
+    cells = {op.outputs[2] for op in graph.ops if op.kind == "lstm"}
+    sources = _sources(graph)
+    groups = []
+    for members in links.groups(stored):
+        given = [fixed[name] for name in members if name in fixed]
+        groups.append(
+            Group(
+                members,
+                tuple(name for name in members if name in sources),
+                given[0] if given else None,
+                bool(cells.intersection(members)),
+            )
+        )
+    return tuple(groups)
+
+
+class _Links:
+    """Sets of tensors that must share a format."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._order = tuple(graph.tensors)
+        self._root = {name: name for name in self._order}
+
+    def find(self, name: str) -> str:
+        """The representative of a tensor's set."""
+        while self._root[name] != name:
+            name = self._root[name]
+        return name
+
+    def join(self, a: str, b: str) -> None:
+        """Merge two sets."""
+        self._root[self.find(b)] = self.find(a)
+
+    def groups(self, stored: set[str]) -> list[tuple[str, ...]]:
+        """The sets, of stored tensors alone."""
+        found: dict[str, list[str]] = {}
+        for name in self._order:
+            if name in stored:
+                found.setdefault(self.find(name), []).append(name)
+        return [tuple(members) for members in found.values()]
+
+
+def _link(graph: Graph, op: Op, links: _Links, stored: set[str]) -> None:
+    if op.kind in MOVES and {op.inputs[0], op.outputs[0]} <= stored:
+        links.join(op.inputs[0], op.outputs[0])
+    elif op.kind == "embedding":
+        links.join(op.inputs[1], op.outputs[0])
+    elif op.kind == "concat":
+        for name in op.inputs:
+            if _only_for_concat(graph, name):
+                links.join(op.outputs[0], name)
+    elif op.kind == "lstm":
+        y, h, c = op.outputs
+        for a, b in ((y, h), (y, op.inputs[1]), (c, op.inputs[2])):
+            links.join(a, b)
+    elif op.kind == "gru":
+        links.join(op.outputs[1], op.inputs[1])
+
+
+def _only_for_concat(graph: Graph, name: str) -> bool:
+    """Whether an op with a free output format makes the tensor, and nothing else reads it."""
+    maker = graph.producer().get(name)
+    if maker is None or name in graph.kept() or len(graph.consumers()[name]) > 1:
+        return False
+    return graph.ops[maker].kind not in (*MOVES, "softmax", "sigmoid", "tanh", "embedding")
+
+
+def _fixed(graph: Graph) -> dict[str, PerTensor]:
+    return {
+        name: FIXED[op.kind, key] for op in graph.ops for key, name in named_outputs(op).items() if (op.kind, key) in FIXED
+    }
+
+
+def _sources(graph: Graph) -> set[str]:
+    """Tensors that are not made by data movement or concatenation."""
+    moved = {name for op in graph.ops if op.kind in (*MOVES, "concat", "embedding") for name in op.outputs}
+    padded = {op.outputs[0] for op in graph.ops if op.kind == "pad" and np.isfinite(float(op.attrs.get("value", 0.0)))}  # type: ignore[arg-type]
+    return (set(graph.tensors) - moved) | padded
+
+
+def _stored(graph: Graph, raw: Mapping[str, PerTensor]) -> set[str]:
+    """The tensors that get a per-tensor format."""
+    open_inputs = {name for name in graph.inputs if name not in raw and graph.tensors[name].dtype == "float32"}
+    loose = _loose(graph, raw, open_inputs)
+    stored = set(raw)
+    for op in graph.ops:
+        if op.kind in FLOAT_ONLY:
+            continue
+        stored.update(name for name in op.outputs if graph.tensors[name].dtype == "float32")
+        stored.update(_stored_operands(graph, op, loose | open_inputs | set(raw)))
+    return stored - loose
+
+
+def _stored_operands(graph: Graph, op: Op, unstored: set[str]) -> Iterable[str]:
+    """Inputs that this op reads as integers: activations, states, and constant operands of its arithmetic."""
+    parameters = (*WEIGHTS.get(op.kind, ()), "w_ih", "w_hh", "b_ih", "b_hh", "gamma", "beta", "scale", "shift", "window", "mel")
+    tabled = op.kind in BINARY and (unstored.intersection(op.inputs) or _scalar(graph, op))
+    for key, name in (named_inputs(op) or dict(enumerate(op.inputs))).items():
+        constant = name in graph.constants
+        wanted = graph.tensors[name].dtype == "float32" and key not in parameters
+        if wanted and not (constant and tabled) and not (name in unstored and foldable(graph, op)):
+            yield name
+
+
+def _scalar(graph: Graph, op: Op) -> bool:
+    return any(name in graph.constants and graph.tensors[name].size == 1 for name in op.inputs)
+
+
+def foldable(graph: Graph, op: Op) -> bool:
+    """Whether the op treats each element alone, or moves them, and has one variable input: a table can hold it."""
+    moves = op.kind in ("reshape", "permute", "slice", "expand", "upsample_nearest")
+    variable = [name for name in op.inputs if name not in graph.constants]
+    return len(variable) == 1 and (moves or op.kind in BINARY or op.kind in FUNCTIONS or op.kind == "affine")
+
+
+def _loose(graph: Graph, raw: Mapping[str, PerTensor], open_inputs: set[str]) -> set[str]:
+    """Tensors inside the normalization of an input: the next op still belongs to it."""
+    readers, kept = graph.consumers(), graph.kept()
+    small = {name for name, format_ in raw.items() if format_.dtype == "uint8"}
+    inside, loose = small | open_inputs, set()
+    per_channel: set[str] = set()
+    for op in graph.ops:
+        name = next((name for name in op.inputs if name in inside), None)
+        if name is None or not foldable(graph, op):
+            continue
+        output = op.outputs[0]
+        if name in per_channel or (op.kind not in MOVES and not _scalar(graph, op) and len(op.inputs) > 1):
+            per_channel.add(output)
+        nexts = [graph.ops[index] for index in readers[output]]
+        goes_on = all(_goes_on(graph, following, output in per_channel) for following in nexts)
+        raw_moved = op.kind in MOVES and name in open_inputs | small
+        if raw_moved and name in open_inputs:
+            open_inputs = open_inputs | {output}
+        if nexts and output not in kept and goes_on:
+            inside.add(output)
+            if not (raw_moved and name in small):
+                loose.add(output)
+    return loose
+
+
+def _goes_on(graph: Graph, following: Op, per_channel: bool) -> bool:
+    """Whether the next op still belongs: arithmetic does, data movement only until channels are the last axis."""
+    return foldable(graph, following) and (following.kind not in MOVES or (per_channel and following.kind == "permute"))
+
+
+def annotate(graph: Graph, groups: Iterable[Group], ranges: Mapping[str, Range]) -> Graph:
+    """Give every stored tensor its format.
+
+    Args:
+        groups: as `place` makes them.
+        ranges: least and greatest real value to hold, of every source without a fixed format that is no constant.
+    """
+    chosen: dict[str, Format] = {}
+    for group in groups:
+        format_ = _format_of(graph, group, ranges)
+        chosen.update(dict.fromkeys(group.members, format_))
+    for op in graph.ops:
+        chosen.update(_weight_formats(graph, op, chosen))
+    tensors = {name: replace(tensor, format=chosen.get(name)) for name, tensor in graph.tensors.items()}
+    return replace(graph, tensors=tensors)
+
+
+def _format_of(graph: Graph, group: Group, ranges: Mapping[str, Range]) -> PerTensor:
+    if group.fixed is not None:
+        return group.fixed
+    spans = [_span(graph, name, ranges) for name in group.sources]
+    low, high = min((low for low, _ in spans), default=0.0), max((high for _, high in spans), default=0.0)
+    if group.cell:
+        return cell_format(max(abs(low), abs(high)))
+    return formats.affine(low, high)
+
+
+def _span(graph: Graph, name: str, ranges: Mapping[str, Range]) -> Range:
+    if name in graph.constants:
+        array = graph.constants[name]
+        return float(array.min()), float(array.max())
+    initial = [state.initial for state in graph.states if state.tensor == name]
+    if initial and name not in ranges:
+        return float(initial[0].min()), float(initial[0].max())
+    return ranges[name]
+
+
+def cell_format(peak: float) -> PerTensor:
+    """int16 at the finest power of two whose range holds twice the peak: cells grow on longer inputs."""
+    bits = CELL_BITS
+    while bits > 0 and 2 * peak > 32767 * 2.0**-bits:
+        bits -= 1
+    return PerTensor(2.0**-bits, 0, "int16")
+
+
+def _weight_formats(graph: Graph, op: Op, chosen: Mapping[str, Format]) -> dict[str, Format]:
+    """Per output channel, symmetric, with room for the bias."""
+    names = {**named_inputs(op), **named_outputs(op)}
+    triples = GATE_WEIGHTS.get(op.kind, ())
+    if op.kind in WEIGHTS:
+        triples = (("w", "b", "x"),)
+    found: dict[str, Format] = {}
+    for weight, bias, reads in triples:
+        x, w, b = chosen.get(names[reads]), graph.constants.get(names[weight]), graph.constants.get(names[bias])
+        if isinstance(x, PerTensor) and w is not None and b is not None:
+            found[names[weight]] = formats.with_bias_room(formats.symmetric(w), b, x.scale)
+    return found
+
+
+def tensors_to_observe(graph: Graph, groups: Iterable[Group]) -> tuple[Tensor, ...]:
+    """The sources whose range must be measured."""
+    names = [name for group in groups if group.fixed is None for name in group.sources]
+    return tuple(graph.tensors[name] for name in names if name not in graph.constants)
