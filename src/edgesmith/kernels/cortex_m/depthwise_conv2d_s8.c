@@ -6,6 +6,7 @@
  * its weights in registers, two taps a SMLAD. Rows shared by two bands stay in scratch, so with stride 1 and "same"
  * padding y may be x: a row is written after the band that reads it was taken in. */
 #include "cortex_m_requant.h"
+#include "cortex_m_window3x3.h"
 #include "edgesmith_integer.h"
 
 enum { CHANNELS = 4 };
@@ -137,99 +138,56 @@ static void run_any(const es_conv2d_s8_params *p, const task *t) {
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* The weights of a 3x3 window as (w0,w1) and (w1,w2) of each row. */
-typedef struct {
-    uint32_t a01, a12, b01, b12, c01, c12;
-} weights3x3;
-
-static inline weights3x3 weights_of(const uint32_t *tap) {
-    const weights3x3 w = {tap[0], tap[0] >> 16 | tap[1] << 16, tap[2], tap[2] >> 16 | tap[3] << 16,
-                          tap[4], tap[4] >> 16 | tap[5] << 16};
-    return w;
-}
-
-static inline int32_t mac2(uint32_t x, uint32_t w, int32_t sum) { return __smlad((int32_t)x, (int32_t)w, sum); }
-static inline int32_t mac_low_high(uint32_t x, uint32_t w, int32_t sum) { return __smlabt((int32_t)x, (int32_t)w, sum); }
-static inline int32_t mac_high_low(uint32_t x, uint32_t w, int32_t sum) { return __smlatb((int32_t)x, (int32_t)w, sum); }
-
-/* Two outputs side by side, stride 1: cells (x0,x1), (x2,x3) of one row. */
-#define ROW_STRIDE_1(row, w01, w12)                     \
-    do {                                                \
-        const uint32_t x01 = (row)[0], x23 = (row)[1];  \
-        left = mac2(x01, w01, left);                    \
-        right = mac_high_low(x01, w01, right);          \
-        left = mac_low_high(x23, w12, left);            \
-        right = mac2(x23, w12, right);                  \
-        (row)++;                                        \
-    } while (0)
-
-static void run_3x3_stride_1(const task *t, es_channel c) {
-    const weights3x3 w = weights_of(t->taps);
-    const int32_t y_step = t->y_step;
-    int8_t *y = t->y;
-    for (int32_t oy = 0; oy < t->rows; oy++) {
-        const uint32_t *top = (const uint32_t *)(const void *)(t->plane + oy * t->row_step);
-        const uint32_t *middle = top + t->pitch / 2, *bottom = middle + t->pitch / 2;
-        for (int32_t ox = t->width; ox > 0; ox -= 2) {
-            int32_t left = t->bias, right = t->bias;
-            ROW_STRIDE_1(top, w.a01, w.a12);
-            ROW_STRIDE_1(middle, w.b01, w.b12);
-            ROW_STRIDE_1(bottom, w.c01, w.c12);
-            *y = es_channel_apply(c, left);
-            y += y_step;
-            if (ox == 1) break;
-            *y = es_channel_apply(c, right);
-            y += y_step;
-        }
+/* A 3x3 window of neighbouring cells; w is the channel's first weight. */
+static void run_3x3(const es_conv2d_s8_params *p, const task *t, const int8_t *w) {
+    const int32_t two = p->stride_w == 1 ? 2 : 1, steps = (t->width + two - 1) / two, row_step = 2 * t->row_step;
+    const int even = two == 2 && t->width % 2 == 0;
+    es_window3x3 window = {
+        .channel = es_channel_of(t->multiplier, t->shift, p->y_zero), .bias = {t->bias, t->bias}, .y_step = t->y_step,
+        .row_end = (uintptr_t)t->plane + (uintptr_t)(4 * steps - even), .row_gap = row_step - 4 * steps, .row_step = row_step,
+        .rows = t->rows, .pitch = 2 * t->pitch - 4, .x = t->plane, .y = t->y};
+    window.channel.shift--; /* the last bit is SSAT's */
+    for (int32_t ky = 0; ky < 3; ky++) {
+        const int32_t w0 = w[0], w1 = w[p->out_c], w2 = w[2 * p->out_c];
+        window.w[2 * ky] = es_two_weights(w0, w1);
+        window.w[2 * ky + 1] = es_two_weights(w1, w2);
+        w += 3 * p->out_c;
     }
-}
-
-/* One output, stride 2. */
-#define ROW_STRIDE_2(row, w01, w12)                     \
-    do {                                                \
-        const uint32_t x01 = (row)[0], x23 = (row)[1];  \
-        sum = mac2(x01, w01, sum);                      \
-        sum = mac_low_high(x23, w12, sum);              \
-        (row)++;                                        \
-    } while (0)
-
-static void run_3x3_stride_2(const task *t, es_channel c) {
-    const weights3x3 w = weights_of(t->taps);
-    const int32_t y_step = t->y_step;
-    int8_t *y = t->y;
-    for (int32_t oy = 0; oy < t->rows; oy++) {
-        const uint32_t *top = (const uint32_t *)(const void *)(t->plane + oy * t->row_step);
-        const uint32_t *middle = top + t->pitch / 2, *bottom = middle + t->pitch / 2;
-        for (int32_t ox = t->width; ox > 0; ox--) {
-            int32_t sum = t->bias;
-            ROW_STRIDE_2(top, w.a01, w.a12);
-            ROW_STRIDE_2(middle, w.b01, w.b12);
-            ROW_STRIDE_2(bottom, w.c01, w.c12);
-            *y = es_channel_apply(c, sum);
-            y += y_step;
-        }
-    }
-}
-
-static void run(const es_conv2d_s8_params *p, const task *t) {
-    const int small = p->kernel_h == 3 && p->kernel_w == 3 && p->dilation_h == 1 && p->dilation_w == 1;
-    if (!small || p->stride_w > 2 || !es_shift_is_usual(t->shift)) {
-        run_any(p, t);
-        return;
-    }
-    const es_channel c = es_channel_of(t->multiplier, t->shift, p->y_zero);
     if (p->stride_w == 1) {
-        run_3x3_stride_1(t, c);
+        run_stride_1(&window);
     } else {
-        run_3x3_stride_2(t, c);
+        run_stride_2(&window);
     }
 }
 
 #else
 
-static void run(const es_conv2d_s8_params *p, const task *t) { run_any(p, t); }
+static void run_3x3(const es_conv2d_s8_params *p, const task *t, const int8_t *w) {
+    const es_channel c = es_channel_of(t->multiplier, t->shift, p->y_zero);
+    int32_t k[9];
+    for (int32_t i = 0; i < 9; i++) k[i] = w[i * p->out_c];
+    int8_t *y = t->y;
+    for (int32_t oy = 0; oy < t->rows; oy++) {
+        const int16_t *top = t->plane + oy * t->row_step, *middle = top + t->pitch, *bottom = middle + t->pitch;
+        for (int32_t ox = 0; ox < t->width; ox++, y += t->y_step) {
+            uint32_t sum = (uint32_t)t->bias;
+            for (int32_t i = 0; i < 3; i++) {
+                sum += (uint32_t)(top[i] * k[i]) + (uint32_t)(middle[i] * k[3 + i]) + (uint32_t)(bottom[i] * k[6 + i]);
+            }
+            *y = es_channel_apply(c, (int32_t)sum);
+            top += p->stride_w;
+            middle += p->stride_w;
+            bottom += p->stride_w;
+        }
+    }
+}
 
 #endif
+
+static int is_3x3(const es_conv2d_s8_params *p) {
+    const int size = p->kernel_h == 3 && p->kernel_w == 3 && p->dilation_h == 1 && p->dilation_w == 1;
+    return size && (p->stride_w == 1 || p->stride_w == 2);
+}
 
 /* Weights of one channel, w_step apart, as pairs of neighbouring taps; an odd last one beside a 0. */
 static void pack_taps(const es_conv2d_s8_params *p, const int8_t *w, uint32_t *taps) {
@@ -254,16 +212,21 @@ static void run_band(const es_conv2d_s8_params *p, const geometry *g, const cons
                      int16_t *planes, int32_t rows, int8_t *y) {
     uint32_t *taps = (uint32_t *)(void *)(planes + CHANNELS * g->plane);
     const int32_t per = p->out_c / p->in_c;
+    const int small = is_3x3(p);
     task t = {.row_step = p->stride_h * g->pitch, .pitch = g->pitch, .taps = taps, .rows = rows, .width = p->out_w, .y_step = p->out_c};
     for (int32_t i = 0; i < n; i++) {
         for (int32_t o = (c + i) * per; o < (c + i + 1) * per; o++) {
-            pack_taps(p, k->w + o, taps);
             t.plane = planes + i * g->plane;
             t.bias = k->bias[o];
             t.multiplier = k->multiplier[o];
             t.shift = k->shift[o];
             t.y = y + o;
-            run(p, &t);
+            if (small && es_shift_is_usual(t.shift)) {
+                run_3x3(p, &t, k->w + o);
+            } else {
+                pack_taps(p, k->w + o, taps);
+                run_any(p, &t);
+            }
         }
     }
 }
@@ -295,7 +258,7 @@ void es_depthwise_conv2d_s8(const es_conv2d_s8_params *p, const int8_t *x, const
             const int32_t needed = (rows - 1) * p->stride_h + g.window_h, top = oy * p->stride_h - p->pad_top;
             for (int32_t row = kept; row < needed; row++) take_row(p, &g, x + c, top + row, n, planes, row);
             run_band(p, &g, &k, c, n, planes, rows, y + oy * p->out_w * p->out_c);
-            kept = keep_rows(&g, planes, advance);
+            if (oy + rows < p->out_h) kept = keep_rows(&g, planes, advance);
         }
     }
     es_clamp_all(y, p->out_h * p->out_w * p->out_c, p->low, p->high);
