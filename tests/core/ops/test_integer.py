@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from core.ops import brute
 from core.ops.cases import CASES, Case, of_kind
-from edgesmith.core.ops import attrs_of, infer, tables
+from edgesmith.core.ops import SPECS, attrs_of, infer, tables
 from edgesmith.core.ops.fixed import multipliers_of
+from edgesmith.core.ops.norm_s8 import normalize_q10
 from edgesmith.core.ops.spectral import bit_reversed, fft_q30, log2_q12
 
 INTEGER = [case for case in CASES if case.kind.endswith("_s8") or case.kind in ("lookup", "quantize", "max_pool2d")]
@@ -110,6 +111,25 @@ def test_the_largest_epsilon_gives_zero():
     x = np.int8([[-128, 127, 3, 5]])
     y = Case("layer_norm_s8", (x, gamma, beta), {"eps_q": 1 << 62, "multiplier": 1 << 30, "shift": 40}).run()[0]
     assert not y.any()
+
+
+@given(st.lists(st.integers(-255 * 2048, 255 * 2048), min_size=1, max_size=12), st.integers(0, 2**40))
+def test_the_normalized_value_equals_its_formula_to_the_last_bit(d, eps_q):
+    found = normalize_q10(np.array([d, d[::-1]]), eps_q).tolist()
+    assert found == [brute.normalized(d, eps_q), brute.normalized(d[::-1], eps_q)]
+
+
+@pytest.mark.parametrize("kind", ["lstm_s8", "gru_s8"])
+def test_loud_gates_saturate_before_anything_multiplies_them(kind):
+    """Multipliers 60 times as large: most sums of a gate leave int16."""
+    for case in of_kind(kind):
+        arrays = list(case.arrays)
+        for name in ("ih_shift", "hh_shift"):
+            index = SPECS[kind].inputs.index(name)
+            arrays[index] = np.where(arrays[index] > 6, arrays[index] - 6, arrays[index]).astype(np.uint8)
+        loud = Case(kind, tuple(arrays), case.attrs)
+        for found, wanted in zip(loud.run(), by_brute_force(loud), strict=True):
+            np.testing.assert_array_equal(found, wanted)
 
 
 def test_bits_are_reversed():
