@@ -46,13 +46,13 @@ def test_integer_kernel_equals_numpy_bit_for_bit(kind: str, folder: str, repeats
 
 @pytest.mark.parametrize("kind", FLOAT)
 def test_float_kernel_is_near_numpy(kind: str, repeats: Repeats):
-    """float32 sums in index order against float64 sums: a few rounding steps of the largest value."""
+    """float32 sums in index order against float64 sums: a few rounding steps of the largest term."""
     rng = generator(kind)
     for _ in range(repeats(25, 500)):
         op, arrays = FLOAT[kind](rng)
         for got, wanted in zip(call(op, arrays), definition(op, arrays), strict=True):
             assert got.shape == wanted.shape
-            scale = float(np.abs(wanted).max(initial=1e-30))
+            scale = max(1.0, float(np.abs(wanted).max()))  # terms are about 1 before a clamp or cancellation
             np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-6 * scale)
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -37,15 +38,15 @@ def command(compiler: Compiler = "zig") -> list[str]:
     return [sys.executable, "-m", "ziglang", "cc"]
 
 
-def invoke(words: Sequence[str]) -> str:
-    """Run a compiler and return what it wrote to stderr.
+def invoke(words: Sequence[str], cwd: Path | None = None) -> str:
+    """Run a compiler, in `cwd` if given, and return what it wrote to stderr.
 
     Raises:
         CompilerFailed: it ended with an error; the exception holds its stderr.
         Unsupported: it took longer than TIMEOUT_S.
     """
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, cwd=cwd)
     except subprocess.TimeoutExpired as error:
         raise Unsupported(
             f"toolchain: the compiler ran past {TIMEOUT_S} s; need smaller sources. Command: {' '.join(words[:6])} ..."
@@ -67,7 +68,7 @@ class CompilerFailed(Unsupported):
 def check_warnings(
     sources: Sequence[Path], include_dirs: Sequence[Path] = (), flags: Sequence[str] = (), compiler: Compiler = "zig"
 ) -> None:
-    """Compile without output under `-std=c99 -Wall -Wextra -Wconversion -pedantic -Werror`.
+    """Compile, keeping nothing, under `-std=c99 -Wall -Wextra -Wconversion -pedantic -Werror`.
 
     Args:
         flags: further flags, e.g. a target's `compiler_flags`.
@@ -75,8 +76,10 @@ def check_warnings(
     Raises:
         CompilerFailed: a warning or an error; the message quotes it.
     """
-    words = [*command(compiler), *flags, *WARNINGS, *includes(include_dirs), "-fsyntax-only", *map(str, sources)]
-    invoke(words)
+    # zig cannot check syntax alone, so the objects are made and thrown away.
+    words = [*command(compiler), *flags, *WARNINGS, *includes([Path(folder).resolve() for folder in include_dirs])]
+    with tempfile.TemporaryDirectory(prefix="edgesmith-cc-") as folder:
+        invoke([*words, "-c", *(str(Path(source).resolve()) for source in sources)], Path(folder))
 
 
 def includes(folders: Sequence[Path]) -> list[str]:

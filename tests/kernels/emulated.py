@@ -1,0 +1,93 @@
+"""Kernels built for an emulated board and called as an emitted program calls them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from edgesmith.core.graph import Op
+from edgesmith.emulate import Emulator
+from edgesmith.kernels.abi import FOLDER
+from edgesmith.targets import load
+from edgesmith.toolchain import compile_firmware
+from kernels.calling import CANARY, MARGIN, bind, struct_of
+
+KINDS = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8")
+RAM_BYTES = 1 << 20
+ROOM_BYTES = 1 << 19
+CALLS = """
+#include "edgesmith_kernels.h"
+uint8_t room[%d] __attribute__((aligned(16)));
+%s
+int main(void) { return 0; }
+"""
+CALL = """
+void call_es_{0}(void *const *a) {{ es_{0}(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]); }}
+size_t call_es_{0}_scratch(void *const *a) {{ return es_{0}_scratch(a[0]); }}
+"""
+
+
+class Board:
+    """An emulated board with the convolution and linear kernels of a folder; a context manager.
+
+    Args:
+        name: of the target; its RAM is enlarged so that every case fits.
+    """
+
+    def __init__(self, name: str, build: Path, kernels: str = "cortex_m") -> None:
+        source = build / f"{name}.c"
+        source.write_text(CALLS % (ROOM_BYTES, "".join(CALL.format(kind) for kind in KINDS)))
+        target = load(name)
+        sources = [source, *(FOLDER / kernels / f"{kind}.c" for kind in KINDS)]
+        exports = ["room", *(f"call_es_{kind}{end}" for kind in KINDS for end in ("", "_scratch"))]
+        elf = build / f"{name}.elf"
+        firmware = compile_firmware(
+            sources, [FOLDER / "include"], target, elf, exports=exports, ram_bytes=RAM_BYTES, flash_bytes=1 << 19
+        )
+        self._kernels = kernels
+        self._room = firmware.symbol("room").address
+        self._emulator = Emulator(firmware, target)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._emulator.close()
+
+    def call(self, op: Op, arrays: Sequence[np.ndarray], in_place: bool = False) -> np.ndarray:
+        """The op's output; nothing beyond it or the scratch may have been written, nor more scratch be asked for.
+
+        Args:
+            in_place: y is written where x was.
+        """
+        kernel, ((shape, dtype),) = bind(op, arrays, self._kernels)
+        stored = [np.ascontiguousarray(kernel.arrange.get(i, np.asarray)(array)) for i, array in enumerate(arrays)]
+        margin = bytes([CANARY]) * MARGIN
+        count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        parameters = bytes(memoryview(struct_of(kernel.fields)).cast("B"))
+        blocks = [parameters, *(array.tobytes() for array in stored), bytes(count) + margin]
+        places = self._place([*blocks, bytes(kernel.scratch_bytes) + margin])
+        *inputs, y, scratch = places
+        if in_place:
+            y = places[1]
+        pointers = np.array([*inputs, y, scratch], "<u4")
+        self._emulator.write(self._room, pointers.tobytes())
+        asked = self._emulator.call(f"call_{kernel.function}_scratch", self._room).result
+        assert asked == kernel.scratch_bytes, "Python and C disagree about the scratch"
+        self._emulator.call(f"call_{kernel.function}", self._room)
+        assert self._emulator.read(scratch + kernel.scratch_bytes, MARGIN) == margin, "wrote beyond the scratch"
+        assert self._emulator.read(places[-2] + count, MARGIN) == margin, "wrote beyond the output"
+        return np.frombuffer(self._emulator.read(y, count), dtype).reshape(shape)
+
+    def _place(self, blocks: Sequence[bytes]) -> list[int]:
+        """Writes each block, 16-byte aligned as the arena is, and returns the addresses."""
+        places, end = [], self._room + 64
+        for block in blocks:
+            self._emulator.write(end, block)
+            places.append(end)
+            end += (len(block) + 15) & ~15
+        return places
