@@ -248,6 +248,8 @@ class Emulator:
                 text = f"more than {self.max_instructions:,} instructions {place}; need a program that ends."
             case "timeout":
                 text = f"still running after {self.timeout_s:g} s {place}; need a program that ends. Raise timeout_s."
+            case _ if not self._flash.origin <= pc < self._flash.origin + self._flash.size_bytes:
+                text = f"jump to {pc:#010x}, which is no code; need an address in flash {_span(self._flash)}."
             case _:
                 text = f"{error['text']} {place}; need instructions that a {self.target.core} has."
         raise EmulationFault(f"emulate: {text}", error.get("address"), pc, function)
