@@ -1,5 +1,6 @@
 """Every C kernel against the numpy definition of its op, on random shapes, for every folder this machine can run."""
 
+import platform
 import zlib
 from collections.abc import Callable
 
@@ -44,6 +45,17 @@ def test_integer_kernel_equals_numpy_bit_for_bit(kind: str, folder: str, repeats
         assert_same(call(op, arrays, folder), definition(op, arrays))
 
 
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="compiles for x86-64 CPUs")
+@pytest.mark.parametrize("cpu", ["x86_64", "x86_64_v3"])
+@pytest.mark.parametrize("kind", ["conv2d_s8", "linear_s8"])
+def test_x86_kernel_is_the_same_without_newer_instructions(kind: str, cpu: str):
+    """Plain C, and AVX2 without VNNI."""
+    rng = generator(kind)
+    for _ in range(25):
+        op, arrays = INTEGER[kind](rng)
+        assert_same(call(op, arrays, "x86", flags=(f"-mcpu={cpu}",)), definition(op, arrays))
+
+
 @pytest.mark.parametrize("kind", FLOAT)
 def test_float_kernel_is_near_numpy(kind: str, repeats: Repeats):
     """float32 sums in index order against float64 sums: a few rounding steps of the largest term."""
@@ -56,13 +68,14 @@ def test_float_kernel_is_near_numpy(kind: str, repeats: Repeats):
             np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-6 * scale)
 
 
+@pytest.mark.parametrize("folder", HOST_FOLDERS)
 @pytest.mark.parametrize("kind", INTEGER)
-def test_integer_kernel_has_no_undefined_behaviour(kind: str):
+def test_integer_kernel_has_no_undefined_behaviour(kind: str, folder: str):
     """Built so that signed overflow, a bad shift or a misaligned load traps."""
     rng = generator(kind)
     for _ in range(5):
         op, arrays = INTEGER[kind](rng)
-        assert_same(call(op, arrays, sanitize="undefined"), definition(op, arrays))
+        assert_same(call(op, arrays, folder, sanitize="undefined"), definition(op, arrays))
 
 
 @pytest.mark.parametrize("folder", HOST_FOLDERS)
