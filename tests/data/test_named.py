@@ -194,3 +194,15 @@ def test_a_file_may_be_there_gzipped_or_plain(tmp_path, monkeypatch):
             shutil.copyfileobj(source, out)
     monkeypatch.setenv("EDGESMITH_DATA", str(tmp_path))
     assert load_task("nsl-kdd").describe() == packed.describe()
+
+
+def test_other_recordings_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGESMITH_DATA", str(tmp_path))
+    recordings = tmp_path / "fsdd" / "recordings"
+    recordings.mkdir(parents=True)
+    write_wav(recordings / "1_me_0.wav", np.arange(100))
+    with pytest.raises(BadInput, match="not the 3,000"):
+        named_task("fsdd")
+    write_wav(recordings / "hello.wav", np.arange(100))
+    with pytest.raises(BadInput, match="<digit>_<speaker>_<take>"):
+        named_task("fsdd")

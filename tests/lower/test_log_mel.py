@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from edgesmith.core.errors import BadInput
+from edgesmith.core.ops import spectral
 from edgesmith.lower.log_mel import LogMel, hann, mel_bands
 
 
@@ -55,3 +56,12 @@ def test_export_keeps_it_as_one_node():
 def test_impossible_settings_are_refused(arguments):
     with pytest.raises(BadInput, match="log_mel"):
         LogMel(*arguments)
+
+
+def test_module_and_graph_op_agree(nprng):
+    """The numpy definition in core.ops is written on its own; both follow docs/numbers.md, log_mel."""
+    module = LogMel(8000, 256, 160, 24)
+    x = nprng.integers(-32768, 32768, (1, 2000)).astype(np.int16)
+    (spec,) = (spec for spec in spectral.OPS if spec.kind == "log_mel")
+    (expected,) = spec.run([x, module.window.numpy(), module.mel.numpy()], {"hop": 160, "n_fft": 256})
+    assert np.allclose(module(torch.from_numpy(x).float()).numpy(), expected, atol=1e-3)

@@ -19,6 +19,8 @@ FSDD = DataSet(
     licence="CC BY-SA 4.0",
     files={"fsdd.npz": "e1e4220a22674e6ce20b0587dfa5c127cf44e60201a02b621d26140ea5356edb"},
 )
+COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"  # of the authors' repository, with 3,000 recordings
+RECORDINGS_SHA256 = "8680e65605a3b39a37e29565730b9d76e41a76186adc39db4b7ddf6321b9b4b8"  # of their samples, by file name
 RATE = 8000
 SAMPLES = RATE  # one second; 99 of 100 recordings are shorter, the rest is cut
 NOISE = 8.0  # root mean square of the noise around a recording, in steps of the microphone's int16
@@ -84,6 +86,11 @@ def read_recordings(paths: list[Path]) -> tuple[list[np.ndarray], np.ndarray, np
     if any(len(name) != 3 or not (name[0].isdigit() and name[2].isdigit()) for name in names):
         raise BadInput(f"data: {paths[0].parent} holds files not named <digit>_<speaker>_<take>.wav. Remove them.")
     clips = [read_wav(path, RATE) for path in paths]
+    if clips_sha256(clips) != RECORDINGS_SHA256:
+        raise BadInput(
+            f"data: {paths[0].parent} holds {len(paths)} recordings that are not the 3,000 of commit {COMMIT} of"
+            f" {FSDD.address}. Check out that commit."
+        )
     return clips, np.array([int(name[0]) for name in names]), np.array([int(name[2]) for name in names])
 
 

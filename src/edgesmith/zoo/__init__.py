@@ -53,8 +53,9 @@ def load_model(spec: str, trust: bool = False) -> "tuple[nn.Module, tuple[Tensor
     """A model and an example of its inputs, from what a user wrote.
 
     Args:
-        spec: a net of the zoo, or "file.py:function" that returns (module, example_inputs) with a batch of 1.
-        trust: run the code of a Python file.
+        spec: a net of the zoo, "file.py:function" that returns (module, example_inputs) with a batch of 1, or a
+            .pt2 file of torch.export.
+        trust: run the code of a Python file or a .pt2.
 
     Raises:
         BadInput: no such net, code that is not trusted, or something else than a model came back.

@@ -19,7 +19,7 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "digits-cnn": DigitsCnn,
     "digits-resnet": DigitsResnet,
     "fashion-cnn": FashionCnn,
-    "fashion-vit": lambda: Vit(channels=1, size=28, patch=4, classes=10),
+    "fashion-vit": lambda: Vit(channels=1, size=28, patch=7, classes=10),
     "speech-dscnn": SpeechDscnn,
     "occupancy-lstm": lambda: LstmClassifier(channels=5, hidden=24, classes=2),
     "nslkdd-autoencoder": lambda: ScoringAutoencoder(features=118, hidden=64, code=12),

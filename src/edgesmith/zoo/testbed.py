@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -39,6 +40,13 @@ class Testbed:
     task: Task | None
     module: nn.Module
     example_inputs: tuple[Tensor, ...]
+
+    def calibration_inputs(self, count: int = 128) -> np.ndarray:
+        """Normalized inputs to calibrate on, (n, ...) float32: the task's, or seeded random ones without a task."""
+        if self.task is not None:
+            return self.task.normalize(self.task.calibration.inputs[:count])
+        shape = (count, *self.example_inputs[0].shape[1:])
+        return torch.rand(shape, generator=torch.Generator().manual_seed(1)).numpy()
 
 
 @dataclass(frozen=True)

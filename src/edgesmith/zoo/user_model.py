@@ -1,27 +1,53 @@
-"""A model named on the command line: of the zoo, or of a user's Python file."""
+"""A model named on the command line: of the zoo, of a user's Python file, or an exported program."""
+
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from edgesmith.core.errors import BadInput
+from edgesmith.core.errors import BadInput, Missing
 from edgesmith.data import python_file
 from edgesmith.zoo.entries import entry
 from edgesmith.zoo.testbed import load_testbed
 
 
 def load_user_model(spec: str, trust: bool) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """The module in eval mode and its example inputs; errors as in `zoo.load_model`."""
-    if not python_file.is_python_spec(spec):
+    """The module, ready to run, and its example inputs; errors as in `zoo.load_model`."""
+    if spec.endswith(".pt2"):
+        module, examples = checked_pair(exported(Path(spec), trust), spec)
+    elif python_file.is_python_spec(spec):
+        module, examples = checked_pair(python_file.call(spec, trust), spec)
+        module.eval()
+    else:
         bed = load_testbed(entry(spec), with_data=False)
         return bed.module, bed.example_inputs
-    module, examples = checked_pair(python_file.call(spec, trust), spec)
-    module.eval()
     try:
         with torch.no_grad():
             module(*examples)
     except Exception as error:
         raise BadInput(f"{spec}: the model fails on its own example inputs ({error}). Fix the example.") from error
     return module, examples
+
+
+def exported(path: Path, trust: bool) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """The module and example inputs of a program saved by torch.export.
+
+    Raises:
+        BadInput: not trusted, or not such a program.
+        Missing: no such file.
+    """
+    if not path.is_file():
+        raise Missing(f"{path}: it is not a file. Check the path.")
+    if not trust:
+        raise BadInput(
+            f"{path}: loading a .pt2 can run any command hidden in it. If you trust it, add --trust (trust=True)."
+        )
+    try:
+        program = torch.export.load(path)
+        inputs, _ = program.example_inputs
+    except Exception as error:
+        raise BadInput(f"{path}: it is no readable torch.export program ({error}). Save it again.") from error
+    return program.module(), inputs
 
 
 def checked_pair(result: object, spec: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
