@@ -1,0 +1,77 @@
+"""Flash and RAM of a program: what can be counted is counted, the code around the calls is a small measured model."""
+
+from collections.abc import Sequence
+
+from edgesmith.compile.emit.model import Program
+from edgesmith.core.graph import Op
+from edgesmith.core.target import Target
+from edgesmith.cost.code import code_size
+from edgesmith.kernels.costs import table
+from edgesmith.kernels.kernel import Kernel
+
+SIZES = {"int32_t": 4, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "float": 4, "int16_t": 2, "uint8_t": 1, "int8_t": 1}
+# Where no table says better: the largest of the measured cores (Cortex-M0+, which loads addresses from memory).
+CALL_BYTES = {"program": 300.0, "call": 12.0, "argument": 10.0}
+STACK_BYTES = 512  # assumed of a kernel that was not measured; the largest of the measured ones takes less
+
+
+def constant_bytes(program: Program) -> int:
+    """Weights, tables, initial states and parameter structs as they lie in flash, each at a multiple of four."""
+    arrays = [values.nbytes for values in program.arrays.values()]
+    initial = [state.initial.nbytes for state in program.graph.states]
+    structs = [struct_bytes(kernel) for kernel in program.kernels if kernel]
+    return sum(-(-size // 4) * 4 for size in (*arrays, *initial, *structs))
+
+
+def struct_bytes(kernel: Kernel) -> int:
+    """Size of a kernel's parameter struct by the C layout rules of the 32-bit ABIs."""
+    end, widest = 0, 1
+    for field in kernel.fields:
+        size = SIZES[field.ctype]
+        end = -(-end // size) * size + size * max(field.length, 1)
+        widest = max(widest, size)
+    return -(-end // widest) * widest
+
+
+def call_bytes(program: Program, target: Target) -> float:
+    """Code of the program itself: one call per op, and what surrounds them."""
+    found = table(target.core)
+    model = found.call_bytes if found and found.call_bytes else CALL_BYTES
+    calls = sum(kernel is not None for kernel in program.kernels)
+    return model["program"] + model["call"] * calls + model["argument"] * argument_count(program)
+
+
+def argument_count(program: Program) -> int:
+    """Arguments of all calls: parameters, inputs, outputs, scratch."""
+    pairs = zip(program.graph.ops, program.kernels, strict=True)
+    return sum(2 + len(op.inputs) + len(op.outputs) for op, kernel in pairs if kernel)
+
+
+def flash_bytes(program: Program, target: Target) -> int:
+    """Vectors, code and constants as they will be linked for a bare board."""
+    return round(code_size(program, target).flash_bytes + constant_bytes(program) + call_bytes(program, target))
+
+
+def static_ram_bytes(program: Program, target: Target) -> int:
+    """What the linker will put into RAM: arena, state block, the result pointers, variables of the kernels."""
+    face = program.interface
+    own = face.arena_bytes + face.state_bytes + 4 * len(face.outputs)
+    return -(-own // 8) * 8 + code_size(program, target).ram_bytes
+
+
+def stack_bytes(program: Program, target: Target) -> int:
+    """Deepest stack: the most that any of the kernels was seen to use, and what the calls' own lists take."""
+    names = [f"{k.source.parent.name}/{k.function}" for k in program.kernels if k]
+    deepest = max((_stack(name, target.core) for name in names), default=STACK_BYTES)
+    return deepest + list_bytes(program.graph.ops)
+
+
+def list_bytes(ops: Sequence[Op]) -> int:
+    """Stack that the lists of pointers and sizes passed to concatenations take in the program's frame."""
+    return sum(8 * len(op.inputs) for op in ops if op.kind == "concat")
+
+
+def _stack(name: str, core: str) -> int:
+    found = table(core)
+    entries = found.kernels.items() if found else ()
+    return max((entry.stack_bytes for key, entry in entries if key.split()[0] == name), default=STACK_BYTES)

@@ -1,0 +1,134 @@
+"""The cost of each op of a bound program."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgesmith.compile.emit.model import Program
+from edgesmith.compile.storage import Buffer
+from edgesmith.core.graph import Op, Tensor
+from edgesmith.core.ops import attrs_of, spec_of
+from edgesmith.core.target import Target
+from edgesmith.cost.memory import struct_bytes
+from edgesmith.emulate import cost
+from edgesmith.kernels.costs import KernelCost, key, table
+from edgesmith.kernels.costs.features import features, form
+from edgesmith.kernels.kernel import Kernel
+
+# Assumed of a kernel that nobody measured: above the dearest of the measured ones, so that a fit is not a surprise.
+INSTRUCTIONS_PER_MAC = 30.0
+INSTRUCTIONS_PER_ELEMENT = 120.0
+SOFT_FLOAT = 8.0  # times as many where floats are computed in software
+# Cycles per element read or written besides multiply-accumulates, on targets without a table.
+CYCLES_PER_ELEMENT = {"riscv32": 20.0}
+HOSTED_CYCLES_PER_ELEMENT = 1.0
+
+
+@dataclass(frozen=True)
+class OpCost:
+    """One op on the target; cycles and instructions are estimates, bytes are exact.
+
+    Attributes:
+        layer: the op's name, else its kind and index.
+        constant_bytes: weights, tables and parameters in flash; a constant that two ops read counts for the first.
+        peak_bytes: of this op's results, what is alive where the arena peaks.
+        scratch_bytes: of its kernel.
+        instructions: 0 where the target has no table of instructions.
+        error: relative error of the instructions on shapes kept out of the table; None where nothing was measured.
+    """
+
+    layer: str
+    kind: str
+    macs: int
+    constant_bytes: int
+    peak_bytes: int
+    scratch_bytes: int
+    instructions: float
+    cycles: float
+    error: float | None
+
+
+def op_costs(program: Program, target: Target) -> tuple[OpCost, ...]:
+    """The cost of every op, in order; an op that moves nothing costs nothing."""
+    peaks = peak_bytes(program)
+    constants = _constant_bytes(program)
+    return tuple(
+        _op_cost(program, target, index, constants[index], peaks.get(index, 0))
+        for index in range(len(program.graph.ops))
+    )
+
+
+def _op_cost(program: Program, target: Target, index: int, constants: int, peak: int) -> OpCost:
+    op, kernel = program.graph.ops[index], program.kernels[index]
+    layer = op.name or f"{op.kind}.{index}"
+    if kernel is None:
+        return OpCost(layer, op.kind, 0, constants, peak, 0, 0.0, 0.0, 0.0)
+    inputs, outputs = program.graph.types(op.inputs), program.graph.types(op.outputs)
+    macs = spec_of(op).macs(inputs, outputs, attrs_of(op))
+    executed, cycles, error = _execution(op, inputs, outputs, kernel, target, macs)
+    return OpCost(layer, op.kind, macs, constants, peak, kernel.scratch_bytes, executed, cycles, error)
+
+
+def _execution(
+    op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], kernel: Kernel, target: Target, macs: int
+) -> tuple[float, float, float | None]:
+    """Instructions, cycles and the relative error of the instructions."""
+    elements = inputs[0].size + sum(tensor.size for tensor in outputs)
+    is_float = any(tensor.dtype == "float32" for tensor in (*inputs, *outputs))
+    if not target.cycle_model.cycles:
+        return 0.0, _throughput(op.kind, macs, elements, is_float, target), None
+    entry = _measured(key(kernel, form(op, inputs, outputs, kernel)), target, is_float)
+    if entry is None:
+        soft = SOFT_FLOAT if is_float and not target.has_fpu else 1.0
+        count = soft * (INSTRUCTIONS_PER_MAC * macs + INSTRUCTIONS_PER_ELEMENT * elements)
+        return count, cost.cycles(target, {"load": count}), None
+    counts = entry.counts(features(op, inputs, outputs, kernel))
+    return cost.instructions(counts), cost.cycles(target, counts), entry.worst
+
+
+def _measured(name: str, target: Target, is_float: bool) -> KernelCost | None:
+    """The entry called `name`, if it was measured with floats computed as they are on this target."""
+    found = table(target.core)
+    if found is None or (is_float and found.has_fpu != target.has_fpu):
+        return None
+    return found.kernels.get(name)
+
+
+def _throughput(kind: str, macs: int, elements: int, is_float: bool, target: Target) -> float:
+    per_mac = target.cycle_model.per_mac
+    each = per_mac.get(kind, per_mac.get("f32" if is_float else "s8", 1.0))
+    return macs * each + elements * CYCLES_PER_ELEMENT.get(target.isa, HOSTED_CYCLES_PER_ELEMENT)
+
+
+def _constant_bytes(program: Program) -> list[int]:
+    """Bytes of constants and parameters by op."""
+    seen: set[str] = set()
+    found = []
+    for op, kernel in zip(program.graph.ops, program.kernels, strict=True):
+        own = [name for name in dict.fromkeys(op.inputs) if name in program.arrays and name not in seen]
+        seen.update(own)
+        found.append(sum(program.arrays[n].nbytes for n in own) + (struct_bytes(kernel) if kernel else 0))
+    return found
+
+
+def peak_bytes(program: Program) -> dict[int, int]:
+    """Op index to the bytes of its results that are alive at the op where most bytes are."""
+    producer = program.graph.producer()
+    alive = [buffer for buffer in program.plan.buffers if peak_index(program) in range(buffer.first, buffer.last + 1)]
+    found: dict[int, int] = {}
+    for buffer in alive:
+        if (maker := _maker(buffer, producer)) is not None:
+            found[maker] = found.get(maker, 0) + buffer.nbytes
+    return found
+
+
+def _maker(buffer: Buffer, producer: dict[str, int]) -> int | None:
+    """The op whose result first needed the buffer; an input or scratch has none."""
+    makers = [producer[name] for name in buffer.tensors[:1] if name in producer]
+    return makers[0] if makers else None
+
+
+def peak_index(program: Program) -> int:
+    """Index of the op at which most bytes of the arena are alive."""
+    buffers = program.plan.buffers
+    alive = [sum(b.nbytes for b in buffers if b.first <= i <= b.last) for i in range(len(program.graph.ops) + 1)]
+    return alive.index(max(alive))
