@@ -86,13 +86,15 @@ class Chains:
     def _close_quantize(self, chain: Chain, output: str) -> bool:
         kinds = {step.kind for step in chain.steps} - {*MOVES}
         bounded = any(np.isfinite([*map(float, _limits(step))]).any() for step in chain.steps)
-        divides_by_x = any(step.kind == "div" and step.inputs[0] in self._builder.source.constants for step in chain.steps)
+        constants = self._builder.source.constants
+        divides_by_x = any(step.kind == "div" and step.inputs[0] in constants for step in chain.steps)
         if not kinds <= {*AFFINE} or bounded or divides_by_x:
             return False
         offset, one = (_per_channel(self._run(chain, value)) for value in (0.0, 1.0))
         if offset is None or one is None:
             return False
-        self._builder.quantize(output, self._moved(chain, self._builder.real(chain.root)), one - offset, offset)
+        slope, offset = _shortened(np.stack((one - offset, offset), axis=1)).T
+        self._builder.quantize(output, self._moved(chain, self._builder.real(chain.root)), slope, offset)
         return True
 
     def _table(self, chain: Chain, output: str) -> np.ndarray | None:
@@ -104,7 +106,7 @@ class Chains:
             if row is None:
                 return None
             columns.append(y.quantize(np.nan_to_num(row, nan=0.0, posinf=np.inf, neginf=-np.inf)))
-        table = np.stack(columns, axis=1)
+        table = _shortened(np.stack(columns, axis=1))
         return table[0] if len(table) == 1 else table
 
     def _run(self, chain: Chain, value: float) -> np.ndarray:
@@ -132,8 +134,11 @@ def _limits(step: Op) -> tuple[object, object]:
 
 
 def _per_channel(values: np.ndarray) -> np.ndarray | None:
-    """One value per entry of the last axis, or one for all when those agree; None when other axes matter."""
+    """One value per entry of the last axis; None when other axes matter."""
     rows = values.reshape(-1, values.shape[-1])
-    if not (rows == rows[:1]).all():
-        return None
-    return rows[0, :1] if (rows[0] == rows[0, 0]).all() else rows[0]
+    return rows[0] if (rows == rows[:1]).all() else None
+
+
+def _shortened(rows: np.ndarray) -> np.ndarray:
+    """One row for all channels where they agree."""
+    return rows[:1] if (rows == rows[:1]).all() else rows

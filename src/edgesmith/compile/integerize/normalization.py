@@ -5,8 +5,8 @@ import numpy as np
 from edgesmith.compile.integerize.builder import Builder
 from edgesmith.compile.integerize.scaling import bounds, requantize
 from edgesmith.core.errors import BadInput, Unsupported
-from edgesmith.core.graph import Op
 from edgesmith.core.formats import BIAS_LIMIT
+from edgesmith.core.graph import Op
 from edgesmith.core.ops import attrs_of
 from edgesmith.core.ops.norm_s8 import ROOT_BITS
 from edgesmith.core.ops.tables import softmax_table
@@ -26,7 +26,9 @@ def softmax(builder: Builder, op: Op) -> None:
     x, x_format = builder.int8(op.inputs[0])
     y = builder.affine(op.outputs[0])
     if (y.scale, y.zero_point) != (SOFTMAX_SCALE, SOFTMAX_ZERO):
-        raise BadInput(f"integerize: softmax ({op.name}) has scale {y.scale}, zero point {y.zero_point}; need 1/256, -128.")
+        raise BadInput(
+            f"integerize: softmax ({op.name}) has scale {y.scale}, zero point {y.zero_point}; need 1/256, -128."
+        )
     table = softmax_table(x_format.scale, builder.tensors[x].shape[-1])
     builder.result(op, "softmax_s8", (x, builder.constant(f"{op.outputs[0]}.table", table)))
 

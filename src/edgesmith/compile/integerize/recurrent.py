@@ -35,9 +35,7 @@ def gru(builder: Builder, op: Op) -> None:
     y = builder.affine(op.outputs[0])
     _same(op, PerTensor(GRU_H_SCALE, 0, "int16"), builder.affine(h0), builder.affine(op.outputs[1]))
     weights = _weights(builder, op, x, y, parameters)
-    builder.results(
-        op, "gru_s8", (builder.int8(x)[0], builder.stored(h0), *weights), _hidden(op, y, GRU_H_SCALE)
-    )
+    builder.results(op, "gru_s8", (builder.int8(x)[0], builder.stored(h0), *weights), _hidden(op, y, GRU_H_SCALE))
 
 
 def _hidden(op: Op, y: PerTensor, scale: float) -> dict[str, Attr]:

@@ -1,17 +1,18 @@
 """Which tensors of a float graph are stored as integers, and which of them share one format."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgesmith.core import formats
 from edgesmith.core.formats import Format, PerTensor
-from edgesmith.core.graph import Graph, Op, Tensor
-from edgesmith.core.ops import spec_of
+from edgesmith.core.graph import Graph, Op
+from edgesmith.core.ops import attrs_of, spec_of
 from edgesmith.core.ops.elementwise import BINARY, FUNCTIONS
 
-MOVES = ("reshape", "permute", "slice", "expand", "upsample_nearest", "max_pool2d", "reduce_max", "pad")
+TABLE_MOVES = ("reshape", "permute", "slice", "expand", "upsample_nearest")
+MOVES = (*TABLE_MOVES, "max_pool2d", "reduce_max", "pad")
 FLOAT_ONLY = ("rfft",)
 # Formats that the op's integer form fixes, by kind and output (docs/numbers.md).
 FIXED: Mapping[tuple[str, str], PerTensor] = {
@@ -20,8 +21,21 @@ FIXED: Mapping[tuple[str, str], PerTensor] = {
     ("tanh", "y"): PerTensor(1 / 128, 0),
     ("gru", "h"): PerTensor(2.0**-15, 0, "int16"),
 }
-WEIGHTS = {"conv2d": ("w", "b"), "conv_transpose2d": ("w", "b"), "linear": ("w", "b")}
-GATE_WEIGHTS = {"lstm": (("w_ih", "b_ih", "x"), ("w_hh", "b_hh", "h0")), "gru": (("w_ih", "b_ih", "x"), ("w_hh", "b_hh", "y"))}
+# Weight, bias, and the tensor that the weight multiplies.
+Weighted = tuple[tuple[str, str, str], ...]
+WEIGHTED: Mapping[str, Weighted] = {
+    **dict.fromkeys(("conv2d", "conv_transpose2d", "linear"), (("w", "b", "x"),)),
+    "lstm": (("w_ih", "b_ih", "x"), ("w_hh", "b_hh", "h0")),
+    "gru": (("w_ih", "b_ih", "x"), ("w_hh", "b_hh", "y")),
+}
+# Inputs that are no activations: the integer op stores them in its own way.
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    **{kind: tuple(name for triple in triples for name in triple[:2]) for kind, triples in WEIGHTED.items()},
+    "affine": ("scale", "shift"),
+    "layer_norm": ("gamma", "beta"),
+    "rms_norm": ("gamma",),
+    "log_mel": ("window", "mel"),
+}
 CELL_BITS = 15  # of an LSTM's cell: int16 at 2^-15 holds magnitudes below 1
 
 Range = tuple[float, float]
@@ -75,7 +89,7 @@ def place(graph: Graph, raw: Mapping[str, PerTensor] | None = None) -> tuple[Gro
         links.join(state.tensor, state.update)
     fixed = {**raw, **_fixed(graph)}
     cells = {op.outputs[2] for op in graph.ops if op.kind == "lstm"}
-    sources = _sources(graph)
+    sources = _sources(graph, stored)
     groups = []
     for members in links.groups(stored):
         given = [fixed[name] for name in members if name in fixed]
@@ -143,39 +157,56 @@ def _only_for_concat(graph: Graph, name: str) -> bool:
 
 def _fixed(graph: Graph) -> dict[str, PerTensor]:
     return {
-        name: FIXED[op.kind, key] for op in graph.ops for key, name in named_outputs(op).items() if (op.kind, key) in FIXED
+        name: FIXED[op.kind, key]
+        for op in graph.ops
+        for key, name in named_outputs(op).items()
+        if (op.kind, key) in FIXED
     }
 
 
-def _sources(graph: Graph) -> set[str]:
-    """Tensors that are not made by data movement or concatenation."""
-    moved = {name for op in graph.ops if op.kind in (*MOVES, "concat", "embedding") for name in op.outputs}
-    padded = {op.outputs[0] for op in graph.ops if op.kind == "pad" and np.isfinite(float(op.attrs.get("value", 0.0)))}  # type: ignore[arg-type]
-    return (set(graph.tensors) - moved) | padded
+def _sources(graph: Graph, stored: set[str]) -> set[str]:
+    """Stored tensors that do not merely repeat the values of others."""
+    repeats = set()
+    for op in graph.ops:
+        moves = op.kind in MOVES and op.inputs[0] in stored and not _pads_with_a_value(op)
+        if moves or op.kind in ("concat", "embedding"):
+            repeats.update(op.outputs)
+    return stored - repeats
+
+
+def _pads_with_a_value(op: Op) -> bool:
+    """Whether a pad writes something else than zero, which every format holds, or the least value."""
+    value = attrs_of(op).get("value", 0.0)
+    return isinstance(value, float) and value != 0 and np.isfinite(value)
 
 
 def _stored(graph: Graph, raw: Mapping[str, PerTensor]) -> set[str]:
     """The tensors that get a per-tensor format."""
-    open_inputs = {name for name in graph.inputs if name not in raw and graph.tensors[name].dtype == "float32"}
-    loose = _loose(graph, raw, open_inputs)
+    loose = _loose(graph, raw)
+    open_ = loose | {name for name in graph.inputs if name not in raw}
     stored = set(raw)
     for op in graph.ops:
-        if op.kind in FLOAT_ONLY:
-            continue
-        stored.update(name for name in op.outputs if graph.tensors[name].dtype == "float32")
-        stored.update(_stored_operands(graph, op, loose | open_inputs | set(raw)))
+        if op.kind not in FLOAT_ONLY:
+            stored.update(name for name in op.outputs if graph.tensors[name].dtype == "float32")
+            stored.update(_stored_operands(graph, op, open_, set(raw)))
     return stored - loose
 
 
-def _stored_operands(graph: Graph, op: Op, unstored: set[str]) -> Iterable[str]:
+def _stored_operands(graph: Graph, op: Op, open_: set[str], raw: set[str]) -> Iterator[str]:
     """Inputs that this op reads as integers: activations, states, and constant operands of its arithmetic."""
-    parameters = (*WEIGHTS.get(op.kind, ()), "w_ih", "w_hh", "b_ih", "b_hh", "gamma", "beta", "scale", "shift", "window", "mel")
-    tabled = op.kind in BINARY and (unstored.intersection(op.inputs) or _scalar(graph, op))
-    for key, name in (named_inputs(op) or dict(enumerate(op.inputs))).items():
-        constant = name in graph.constants
-        wanted = graph.tensors[name].dtype == "float32" and key not in parameters
-        if wanted and not (constant and tabled) and not (name in unstored and foldable(graph, op)):
+    tabled = op.kind in BINARY and (not (open_ | raw).isdisjoint(op.inputs) or _scalar(graph, op))
+    for name in _operands(op):
+        folded = (name in graph.constants and tabled) or (name in open_ and foldable(graph, op))
+        if graph.tensors[name].dtype == "float32" and not folded:
             yield name
+
+
+def _operands(op: Op) -> tuple[str, ...]:
+    """The op's inputs without its weights, biases and tables."""
+    names = spec_of(op).inputs
+    if names[-1].endswith("*"):
+        return op.inputs
+    return tuple(name for key, name in zip(names, op.inputs, strict=True) if key not in PARAMETERS.get(op.kind, ()))
 
 
 def _scalar(graph: Graph, op: Op) -> bool:
@@ -184,39 +215,43 @@ def _scalar(graph: Graph, op: Op) -> bool:
 
 def foldable(graph: Graph, op: Op) -> bool:
     """Whether the op treats each element alone, or moves them, and has one variable input: a table can hold it."""
-    moves = op.kind in ("reshape", "permute", "slice", "expand", "upsample_nearest")
     variable = [name for name in op.inputs if name not in graph.constants]
-    return len(variable) == 1 and (moves or op.kind in BINARY or op.kind in FUNCTIONS or op.kind == "affine")
+    return len(variable) == 1 and op.kind in (*TABLE_MOVES, *BINARY, *FUNCTIONS, "affine")
 
 
-def _loose(graph: Graph, raw: Mapping[str, PerTensor], open_inputs: set[str]) -> set[str]:
+def _loose(graph: Graph, raw: Mapping[str, PerTensor]) -> set[str]:
     """Tensors inside the normalization of an input: the next op still belongs to it."""
     readers, kept = graph.consumers(), graph.kept()
-    small = {name for name, format_ in raw.items() if format_.dtype == "uint8"}
-    inside, loose = small | open_inputs, set()
+    bytes_ = {name for name, format_ in raw.items() if format_.dtype == "uint8"}
+    inside = bytes_ | {name for name in graph.inputs if name not in raw and graph.tensors[name].dtype == "float32"}
+    loose: set[str] = set()
     per_channel: set[str] = set()
     for op in graph.ops:
-        name = next((name for name in op.inputs if name in inside), None)
-        if name is None or not foldable(graph, op):
+        if inside.isdisjoint(op.inputs) or not foldable(graph, op):
             continue
         output = op.outputs[0]
-        if name in per_channel or (op.kind not in MOVES and not _scalar(graph, op) and len(op.inputs) > 1):
+        if not per_channel.isdisjoint(op.inputs) or (op.kind not in TABLE_MOVES and not _alike(graph, op)):
             per_channel.add(output)
-        nexts = [graph.ops[index] for index in readers[output]]
-        goes_on = all(_goes_on(graph, following, output in per_channel) for following in nexts)
-        raw_moved = op.kind in MOVES and name in open_inputs | small
-        if raw_moved and name in open_inputs:
-            open_inputs = open_inputs | {output}
-        if nexts and output not in kept and goes_on:
+        if op.kind in TABLE_MOVES and not bytes_.isdisjoint(op.inputs):
+            bytes_.add(output)
             inside.add(output)
-            if not (raw_moved and name in small):
+        elif output not in kept and readers[output]:
+            if all(_goes_on(graph, graph.ops[index], output in per_channel) for index in readers[output]):
+                inside.add(output)
                 loose.add(output)
     return loose
 
 
+def _alike(graph: Graph, op: Op) -> bool:
+    """Whether the op does the same to every channel."""
+    return len(op.inputs) == 1 or (op.kind != "affine" and _scalar(graph, op))
+
+
 def _goes_on(graph: Graph, following: Op, per_channel: bool) -> bool:
-    """Whether the next op still belongs: arithmetic does, data movement only until channels are the last axis."""
-    return foldable(graph, following) and (following.kind not in MOVES or (per_channel and following.kind == "permute"))
+    """Whether the next op still belongs: arithmetic does, a permute only while channels are not the last axis."""
+    return foldable(graph, following) and (
+        following.kind not in TABLE_MOVES or (per_channel and following.kind == "permute")
+    )
 
 
 def annotate(graph: Graph, groups: Iterable[Group], ranges: Mapping[str, Range]) -> Graph:
@@ -267,18 +302,20 @@ def cell_format(peak: float) -> PerTensor:
 def _weight_formats(graph: Graph, op: Op, chosen: Mapping[str, Format]) -> dict[str, Format]:
     """Per output channel, symmetric, with room for the bias."""
     names = {**named_inputs(op), **named_outputs(op)}
-    triples = GATE_WEIGHTS.get(op.kind, ())
-    if op.kind in WEIGHTS:
-        triples = (("w", "b", "x"),)
     found: dict[str, Format] = {}
-    for weight, bias, reads in triples:
+    for weight, bias, reads in WEIGHTED.get(op.kind, ()):
         x, w, b = chosen.get(names[reads]), graph.constants.get(names[weight]), graph.constants.get(names[bias])
         if isinstance(x, PerTensor) and w is not None and b is not None:
             found[names[weight]] = formats.with_bias_room(formats.symmetric(w), b, x.scale)
     return found
 
 
-def tensors_to_observe(graph: Graph, groups: Iterable[Group]) -> tuple[Tensor, ...]:
-    """The sources whose range must be measured."""
-    names = [name for group in groups if group.fixed is None for name in group.sources]
-    return tuple(graph.tensors[name] for name in names if name not in graph.constants)
+def sources_to_observe(graph: Graph, groups: Iterable[Group]) -> tuple[str, ...]:
+    """The tensors whose range must be measured."""
+    return tuple(
+        name
+        for group in groups
+        if group.fixed is None
+        for name in group.sources
+        if name not in graph.constants and not any(state.tensor == name for state in graph.states)
+    )
