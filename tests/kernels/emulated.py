@@ -14,7 +14,9 @@ from edgesmith.targets import load
 from edgesmith.toolchain import compile_firmware
 from kernels.calling import CANARY, MARGIN, bind, struct_of
 
-KINDS = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8")
+# Kernel file to the number of its arguments; the last is the scratch.
+KINDS = {"conv2d_s8": 8, "depthwise_conv2d_s8": 8, "linear_s8": 8, "add_s8": 5, "avg_pool2d_s8": 6, "lookup": 5}
+WITH_SCRATCH = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8")
 RAM_BYTES = 1 << 20
 ROOM_BYTES = 1 << 19
 CALLS = """
@@ -23,14 +25,12 @@ uint8_t room[%d] __attribute__((aligned(16)));
 %s
 int main(void) { return 0; }
 """
-CALL = """
-void call_es_{0}(void *const *a) {{ es_{0}(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]); }}
-size_t call_es_{0}_scratch(void *const *a) {{ return es_{0}_scratch(a[0]); }}
-"""
+CALL = "void call_es_{kind}(void *const *a) {{ es_{kind}({arguments}); }}\n"
+ASK = "size_t call_es_{kind}_scratch(void *const *a) {{ return es_{kind}_scratch(a[0]); }}\n"
 
 
 class Board:
-    """An emulated board with the convolution and linear kernels of a folder; a context manager.
+    """An emulated board with the integer kernels that a folder makes faster; a context manager.
 
     Args:
         name: of the target; its RAM is enlarged so that every case fits.
@@ -38,10 +38,14 @@ class Board:
 
     def __init__(self, name: str, build: Path, kernels: str = "cortex_m") -> None:
         source = build / f"{name}.c"
-        source.write_text(CALLS % (ROOM_BYTES, "".join(CALL.format(kind) for kind in KINDS)))
+        source.write_text(CALLS % (ROOM_BYTES, "".join(_calls(kind, count) for kind, count in KINDS.items())))
         target = load(name)
         sources = [source, *(FOLDER / kernels / f"{kind}.c" for kind in KINDS)]
-        exports = ["room", *(f"call_es_{kind}{end}" for kind in KINDS for end in ("", "_scratch"))]
+        exports = [
+            "room",
+            *(f"call_es_{kind}" for kind in KINDS),
+            *(f"call_es_{kind}_scratch" for kind in WITH_SCRATCH),
+        ]
         elf = build / f"{name}.elf"
         firmware = compile_firmware(
             sources, [FOLDER / "include"], target, elf, exports=exports, ram_bytes=RAM_BYTES, flash_bytes=1 << 19
@@ -76,8 +80,9 @@ class Board:
             y = places[1]
         pointers = np.array([*inputs, y, scratch], "<u4")
         self._emulator.write(self._room, pointers.tobytes())
-        asked = self._emulator.call(f"call_{kernel.function}_scratch", self._room).result
-        assert asked == kernel.scratch_bytes, "Python and C disagree about the scratch"
+        if kernel.source.stem in WITH_SCRATCH:
+            asked = self._emulator.call(f"call_{kernel.function}_scratch", self._room).result
+            assert asked == kernel.scratch_bytes, "Python and C disagree about the scratch"
         self._emulator.call(f"call_{kernel.function}", self._room)
         assert self._emulator.read(scratch + kernel.scratch_bytes, MARGIN) == margin, "wrote beyond the scratch"
         assert self._emulator.read(places[-2] + count, MARGIN) == margin, "wrote beyond the output"
@@ -91,3 +96,9 @@ class Board:
             places.append(end)
             end += (len(block) + 15) & ~15
         return places
+
+
+def _calls(kind: str, count: int) -> str:
+    """C functions of one parameter, the addresses of the arguments."""
+    text = CALL.format(kind=kind, arguments=", ".join(f"a[{i}]" for i in range(count)))
+    return text + (ASK.format(kind=kind) if kind in WITH_SCRATCH else "")

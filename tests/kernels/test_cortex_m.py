@@ -18,6 +18,7 @@ from kernels.emulated import KINDS, Board
 
 WITH_DSP = ("nucleo-l4r5zi", "nrf5340", "stm32h743")
 WITHOUT_DSP = ("stm32f103", "rp2040")
+OPS = ("conv2d_s8", "linear_s8", "add_s8", "avg_pool2d_s8", "lookup")
 Repeats = Callable[[int, int], int]
 
 
@@ -41,7 +42,7 @@ def convolution(rng: np.random.Generator, x: tuple[int, ...], w: tuple[int, ...]
     return cases.case("conv2d_s8", arrays, **{**zeros, **attrs})
 
 
-@pytest.mark.parametrize("kind", ["conv2d_s8", "linear_s8"])
+@pytest.mark.parametrize("kind", OPS)
 def test_equals_numpy_on_random_shapes(board, kind, repeats: Repeats):
     """Odd channel counts, groups, strides, dilation, padding wider than the input, dead channels, narrow bounds."""
     rng = np.random.default_rng(zlib.crc32(kind.encode()))
@@ -110,7 +111,7 @@ def test_depthwise_with_same_padding_may_write_over_its_input(board, size):
     np.testing.assert_array_equal(board.call(op, arrays, in_place=True), expected(op, arrays))
 
 
-@pytest.mark.parametrize("kind", ["conv2d_s8", "linear_s8"])
+@pytest.mark.parametrize("kind", OPS)
 def test_plain_form_has_no_undefined_behaviour(kind):
     """On this machine, built so that signed overflow, a bad shift or a misaligned load traps."""
     rng = np.random.default_rng(zlib.crc32(kind.encode()))
@@ -139,3 +140,12 @@ def test_packed_lanes_hold_two_channels():
 def test_every_activation_has_one_lane(run):
     lanes = lane_order(run)
     assert len(lanes) % 2 == 0 and sorted(lane for lane in lanes if lane >= 0) == list(range(run))
+
+
+@pytest.mark.parametrize("value", [-128, 127])
+def test_average_over_more_cells_than_int16_holds(board, value):
+    """600 cells of one value average to that value; a plain int16 sum would have wrapped."""
+    x = np.full((1, 30, 20, 5), value, np.int8)
+    multiplier, shift = np.full(600, round(2**39 / 600), np.int32), np.full(600, 39, np.uint8)
+    op, arrays = cases.case("avg_pool2d_s8", [x, multiplier, shift], kernel=(30, 20), x_zero=0, y_zero=0)
+    assert (board.call(op, arrays) == value).all()
