@@ -4,15 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import torch
 from torch import nn
 
-from edgesmith.build import Compiled, bind_for, draft_graph
+from edgesmith.build import Compiled, bind_for
+from edgesmith.compile.integerize import integerize
 from edgesmith.compress.prune.greedy import Pressure
+from edgesmith.compress.quantize.placement import annotate, place
+from edgesmith.compress.quantize.ptq import raw_formats
 from edgesmith.core.budget import Budget
+from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.cost import OpCost, op_costs, totals
+from edgesmith.lower import channels_last_input, lower, with_normalize
 
 LIMITS = {"flash_bytes": "flash", "ram_bytes": "ram", "latency_ms": "latency", "energy_uj": "energy"}
 
@@ -70,6 +76,20 @@ class Predictor:
             share = sum(_share(op, limit, prediction) * ratio for limit, ratio in pressing.items())
             layers[op.layer] = layers.get(op.layer, 0.0) + share
         return Pressure(worst, layers)
+
+
+def draft_graph(module: nn.Module, task: Task, name: str, precision: str) -> Graph:
+    """The program a module would become, its ranges placeholders: shapes, memory and work are those of the real one."""
+    graph = lower(with_normalize(module, task.normalize), (raw_example(task),), name)
+    if precision == "int8":
+        groups = place(graph, raw_formats(graph, task.calibration.inputs))
+        graph = annotate(graph, groups, dict.fromkeys(graph.tensors, (-1.0, 1.0)))
+    return channels_last_input(integerize(graph))
+
+
+def raw_example(task: Task) -> torch.Tensor:
+    """One raw input as the module with its normalization takes it: (1, ...) float."""
+    return torch.from_numpy(task.calibration.inputs[:1]).float()
 
 
 def predict(compiled: Compiled, target: Target) -> Prediction:

@@ -30,3 +30,16 @@ def predict(module: nn.Module, split: Split, normalize: Normalize, batch: int = 
 def evaluate(module: nn.Module, task: Task, split: Split) -> float:
     """The task's metric on a split."""
     return task.metric.compute(predict(module, split, task.normalize), split.labels)
+
+
+@torch.no_grad()
+def predict_raw(module: nn.Module, inputs: np.ndarray, batch: int = 256) -> np.ndarray:
+    """Float outputs of a module that normalizes by itself, on raw inputs (n, ...)."""
+    module.eval()
+    chunks = [inputs[start : start + batch] for start in range(0, len(inputs), batch)]
+    return np.concatenate([module(torch.from_numpy(chunk).float()).numpy() for chunk in chunks])
+
+
+def evaluate_raw(module: nn.Module, task: Task, split: Split) -> float:
+    """The task's metric on a split, for a module that normalizes by itself."""
+    return task.metric.compute(predict_raw(module, split.inputs), split.labels)

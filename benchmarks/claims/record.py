@@ -1,0 +1,72 @@
+"""What every experiment writes: benchmarks/results/<method>.json, the claim beside what was found."""
+
+import json
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edgesmith.core.atomic import write_file
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim measured.
+
+    Attributes:
+        paper: what the paper reports, in words.
+        baseline, ours: medians over seeds, in `unit`.
+        spread: half the range over seeds of ours.
+        criterion: fixed before the run; `holds` is whether it was met.
+    """
+
+    claim: str
+    paper: str
+    baseline: float
+    ours: float
+    unit: str
+    spread: float
+    criterion: str
+    holds: bool
+    reason: str = ""  # found for a claim that does not hold
+
+
+def compared(
+    claim: str,
+    paper: str,
+    unit: str,
+    criterion: str,
+    baseline: Sequence[float],
+    ours: Sequence[float],
+    met: Callable[[float, float], bool],
+    reason: str = "",
+) -> Finding:
+    """A finding from one value a seed on either side."""
+    spread = (max(ours) - min(ours)) / 2
+    middle, other = statistics.median(ours), statistics.median(baseline)
+    holds = met(other, middle)
+    return Finding(claim, paper, other, middle, unit, spread, criterion, holds, "" if holds else reason)
+
+
+def record(method: str, system: str, findings: Sequence[Finding], omits: Sequence[str], begin: float) -> None:
+    """Write the results of one method, and print them."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    data = {
+        "method": method,
+        "system": system,
+        "claims": [asdict(finding) for finding in findings],
+        "omits": list(omits),
+        "command": f"edgesmith reproduce {method}",
+        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "commit": commit.stdout.strip(),
+        "seconds": round(time.monotonic() - begin, 1),
+    }
+    write_file(RESULTS / f"{method}.json", json.dumps(data, indent=1) + "\n")
+    for finding in findings:
+        verdict = "holds" if finding.holds else "DOES NOT HOLD"
+        print(f"{verdict}: {finding.claim}: {finding.ours:.4g} against {finding.baseline:.4g} {finding.unit}")

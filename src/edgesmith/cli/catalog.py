@@ -1,0 +1,95 @@
+"""What there is: targets, methods, and the experiments behind their claims."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesmith.cli.options import Json
+from edgesmith.cli.output import as_json, note, table
+from edgesmith.core.errors import BadInput, Missing
+
+
+def targets(
+    name: Annotated[str | None, typer.Argument(help="Show one target, every figure with its source.")] = None,
+    json: Json = False,
+) -> None:
+    """List the boards and machines edgesmith knows."""
+    from dataclasses import asdict
+
+    from edgesmith.targets import load, names
+
+    found = [load(name)] if name else [load(each) for each in names()]
+    if json:
+        return as_json([asdict(target) for target in found])
+    rows = [
+        [
+            t.name,
+            t.title,
+            t.core,
+            f"{t.clock_hz / 1e6:g}",
+            f"{t.flash_bytes / 1024:,.0f}",
+            f"{t.ram_bytes / 1024:,.0f}",
+            "emulated" if t.emulated else "measured here" if t.isa == "x86-64" else "estimated",
+            "±" + f"{t.cycle_model.error:.0%}" if t.cycle_model.error is not None else "not known",
+        ]
+        for t in found
+    ]
+    columns = ["target", "board", "core", "MHz", "flash KB", "RAM KB", "runs", "latency error"]
+    table("", columns, rows, numbers=(3, 4, 5, 7))
+    if name:
+        table("sources", ["figure", "from"], [[key, text] for key, text in sorted(found[0].sources.items())])
+    return None
+
+
+def methods(json: Json = False) -> None:
+    """List the methods, their papers, and which of their claims are verified here."""
+    from edgesmith.catalog import methods as listed
+
+    cards = [(family, factory.card) for family, factory in listed()]
+    if json:
+        return as_json([{"family": family, **_card(card)} for family, card in cards])
+    rows = [
+        [
+            family,
+            card.name,
+            card.does,
+            f"{card.source.authors} {card.source.year}, {card.source.where}",
+            _verified(card),
+        ]
+        for family, card in cards
+    ]
+    table("", ["family", "method", "does", "source", "claims verified"], rows)
+    return None
+
+
+def _card(card: object) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(card)  # type: ignore[call-overload, no-any-return]
+
+
+def _verified(card: object) -> str:
+    claims = card.claims  # type: ignore[attr-defined]
+    return f"{sum(claim.verified for claim in claims)} of {len(claims)}"
+
+
+def reproduce(
+    method: Annotated[str | None, typer.Argument(help="A method's name; without one, list the experiments.")] = None,
+) -> None:
+    """Run the experiment behind a method's claim (from a source checkout)."""
+    folder = Path.cwd() / "benchmarks" / "claims"
+    if not folder.is_dir():
+        raise Missing(f"reproduce: no benchmarks/claims in {Path.cwd()}. Run this in a checkout of edgesmith's source.")
+    scripts = {path.stem: path for path in sorted(folder.rglob("*.py"))}
+    if method is None:
+        table(
+            "", ["method", "experiment"], [[name, str(path.relative_to(Path.cwd()))] for name, path in scripts.items()]
+        )
+        return
+    if method not in scripts:
+        raise BadInput(f"reproduce: no experiment for {method!r}; there are: {', '.join(scripts) or 'none'}.")
+    note(f"running {scripts[method].relative_to(Path.cwd())}")
+    raise typer.Exit(subprocess.run([sys.executable, str(scripts[method])], check=False).returncode)

@@ -1,0 +1,69 @@
+"""Commands that check: verify an artifact, and the installation."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from edgesmith.cli.options import Data, Folder, Json, Trust
+from edgesmith.cli.output import as_json, table
+from edgesmith.core.errors import VerificationFailed
+
+# Package to the extra that brings it and what it is for.
+PARTS = {
+    "numpy": ("", "arrays"),
+    "safetensors": ("", "weights on disk"),
+    "torch": ("fit", "models, training"),
+    "scikit-learn": ("fit", "the digits data"),
+    "optuna": ("fit", "search"),
+    "scipy": ("fit", "calibration"),
+    "torch-pruning": ("fit", "structured pruning"),
+    "ziglang": ("firmware", "C compiler for every target"),
+    "unicorn": ("firmware", "emulated boards"),
+    "pyelftools": ("firmware", "reading linked programs"),
+    "capstone": ("firmware", "instruction classes"),
+    "plotly": ("report", "charts of the report"),
+    "jinja2": ("report", "the report's page"),
+}
+
+
+def verify(
+    folder: Folder,
+    data: Data = None,
+    samples: Annotated[int, typer.Option(min=1, help="Inputs to compare on.")] = 16,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Write the parity certificate: Python, C here and C on the board held against each other."""
+    from edgesmith.execute import certify_artifact
+
+    relations = certify_artifact(folder, data, samples, trust)
+    if json:
+        as_json([relation.to_json() for relation in relations])
+    else:
+        marks = {True: "holds", False: "BROKEN", None: "not checked"}
+        table("", ["relation", "", "detail"], [[r.name, marks[r.holds], r.detail] for r in relations])
+    broken = [relation for relation in relations if relation.holds is False]
+    if broken:
+        raise VerificationFailed("; ".join(f"{relation.name}: {relation.detail}" for relation in broken))
+
+
+def doctor(json: Json = False) -> None:
+    """Show what is installed, what is missing, and the command that adds it."""
+    found = [(package, *facts, _version(package)) for package, facts in PARTS.items()]
+    if json:
+        keys = ("package", "extra", "for", "version")
+        return as_json([dict(zip(keys, row, strict=True)) for row in found])
+    rows = [
+        [package, purpose, installed or "missing", "" if installed else f'pip install "edgesmith[{extra}]"']
+        for package, extra, purpose, installed in found
+    ]
+    table("", ["package", "for", "version", "to add it"], rows)
+    return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

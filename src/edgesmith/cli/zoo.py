@@ -1,0 +1,54 @@
+"""The zoo: list its nets, train one."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgesmith.cli.options import Json
+from edgesmith.cli.output import as_json, note, stdout, table
+
+zoo = typer.Typer(help="Nets to try edgesmith on, with their data and recipes.", rich_markup_mode=None)
+
+
+@zoo.callback(invoke_without_command=True)
+def list_nets(context: typer.Context, json: Json = False) -> None:
+    """List the nets."""
+    if context.invoked_subcommand is not None:
+        return
+    from edgesmith.zoo import info, names
+
+    entries = [info(name) for name in names()]
+    if json:
+        return as_json([asdict(entry) for entry in entries])
+    rows = [
+        [
+            e.name,
+            e.what,
+            f"{e.parameters:,}",
+            e.dataset or "none",
+            "shipped" if e.shipped else "edgesmith zoo train" if e.dataset else "random",
+            f"{e.reference:.4g} {e.metric}" if e.reference is not None else "",
+        ]
+        for e in entries
+    ]
+    table("", ["net", "what", "parameters", "data", "weights", "test"], rows, numbers=(2,))
+
+
+@zoo.command()
+def train(
+    name: Annotated[str, typer.Argument(help="A net that has data.")],
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help="The checkpoint; default: your cache, where fit finds it.")] = None,
+    json: Json = False,
+) -> None:
+    """Train a net by its recipe; a killed run goes on where it was."""
+    from edgesmith.zoo import train as train_net
+
+    trained = train_net(name, seed, out, lambda epoch, loss: note(f"epoch {epoch + 1}: loss {loss:.4f}"))
+    facts = {"checkpoint": str(trained.checkpoint), "validation": trained.validation, "test": trained.test}
+    if json:
+        return as_json(facts)
+    for key, value in facts.items():
+        stdout().print(f"{key:10} {value}")

@@ -1,0 +1,94 @@
+"""Compile or profile one model as it is, without search."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgesmith.build import bind_for
+from edgesmith.compile.integerize import integerize
+from edgesmith.compress.quantize import ptq
+from edgesmith.core.artifact import Artifact
+from edgesmith.core.errors import BadInput
+from edgesmith.core.graph import Graph
+from edgesmith.core.target import Target
+from edgesmith.core.task import Split, Task
+from edgesmith.fit.realize import realize, write_artifact
+from edgesmith.lower import channels_last_input, lower, with_normalize
+from edgesmith.profile import Profile, profile
+
+if TYPE_CHECKING:
+    pass
+
+RANDOM_SAMPLES = 32  # to calibrate on when there are no data: costs are right, accuracy means nothing
+
+
+def source_graph(
+    module: nn.Module,
+    example_inputs: tuple[Tensor, ...],
+    task: Task | None,
+    name: str,
+    precision: str,
+    calibration: str,
+) -> Graph:
+    """The float graph of a model on raw inputs, with formats when it is to be int8.
+
+    Raises:
+        BadInput: unknown precision.
+        Unsupported: an op without a lowering.
+    """
+    if precision not in ("int8", "float32"):
+        raise BadInput(f"compile: precision {precision!r}; need int8 or float32.")
+    task = task or random_task(example_inputs, name)
+    raw = (torch.from_numpy(task.calibration.inputs[:1]).float(),)
+    if precision == "int8":
+        return lower(ptq(calibration)(module, task), raw, name)  # type: ignore[arg-type]
+    return lower(with_normalize(module, task.normalize), raw, name)
+
+
+def compile_model(
+    module: nn.Module,
+    example_inputs: tuple[Tensor, ...],
+    task: Task | None,
+    target: Target,
+    out: Path,
+    name: str = "model",
+    precision: str = "int8",
+    calibration: str = "mse",
+) -> Artifact:
+    """Compile a model for a target and write the artifact.
+
+    Without a task the ranges come from random inputs: the artifact's cost is right, its accuracy is not.
+    """
+    source = source_graph(module, example_inputs, task, name, precision, calibration)
+    realized = realize(channels_last_input(integerize(source)), target)
+    facts = {
+        "settings": {"precision": precision, "calibration": calibration},
+        "calibrated_on": task.name if task else "random",
+    }
+    return write_artifact(out, realized, source, task, facts)
+
+
+def profile_model(
+    module: nn.Module,
+    example_inputs: tuple[Tensor, ...],
+    task: Task | None,
+    target: Target,
+    name: str = "model",
+    precision: str = "int8",
+) -> Profile:
+    """What each layer costs on a target."""
+    source = source_graph(module, example_inputs, task, name, precision, "minmax")
+    return profile(bind_for(channels_last_input(integerize(source)), target).program, target)
+
+
+def random_task(example_inputs: tuple[Tensor, ...], name: str) -> Task:
+    """A task of seeded random inputs of the example's shape, for models without data."""
+    if len(example_inputs) != 1:
+        raise BadInput(f"{name}: it takes {len(example_inputs)} inputs; without a task need exactly one.")
+    shape = tuple(example_inputs[0].shape[1:])
+    inputs = np.random.default_rng(0).standard_normal((RANDOM_SAMPLES, *shape)).astype(np.float32)
+    split = Split(inputs, np.zeros(RANDOM_SAMPLES, np.int64))
+    return Task(name, split, split, split, split)

@@ -1,0 +1,132 @@
+"""Use an artifact that exists: run it on this machine, on the emulated board or in numpy; certify it."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from edgesmith import targets
+from edgesmith.build import bind_for, firmware, native
+from edgesmith.core import artifact as artifacts
+from edgesmith.core.artifact import Artifact
+from edgesmith.core.atomic import write_file
+from edgesmith.core.errors import BadInput, Missing
+from edgesmith.core.graph import Graph
+from edgesmith.core.interface import decode, encode
+from edgesmith.core.ops import interpret
+from edgesmith.core.target import Target
+from edgesmith.run.emulated import Emulated
+from edgesmith.verify import Inputs, Relation, certify
+
+MAX_INPUT_BYTES = 1 << 30
+
+
+def target_of(artifact: Artifact) -> Target:
+    """The target an artifact was compiled for.
+
+    Raises:
+        BadInput: its manifest names none that is known here.
+    """
+    name = artifact.manifest.get("target")
+    if not isinstance(name, str) or name not in targets.names():
+        raise BadInput(f"artifact: target {name!r} is not built in. Compile it again with --target board.toml.")
+    return targets.load(name)
+
+
+def run_artifact(folder: Path, inputs: Inputs, on: str = "host") -> dict[str, np.ndarray]:
+    """Run a compiled model on one set of inputs.
+
+    Args:
+        inputs: input name to array in the layout of the manifest; a single unnamed array goes to the only input.
+        on: "host", "board" (emulated) or "numpy".
+
+    Returns:
+        Output name to real values (float32).
+    """
+    artifact = artifacts.load(folder)
+    graph = artifact.graph
+    stored = {name: encode(graph.tensors[name], array) for name, array in named(graph, inputs).items()}
+    if on == "numpy":
+        outputs = interpret(graph, stored)
+    elif on == "host":
+        outputs = native(graph).run(stored)
+    elif on == "board":
+        outputs = _on_board(graph, target_of(artifact), stored)
+    else:
+        raise BadInput(f"run: {on!r} is no place to run; need host, board or numpy.")
+    return {name: decode(graph.tensors[name], array) for name, array in outputs.items()}
+
+
+def named(graph: Graph, inputs: Inputs) -> Inputs:
+    """Inputs by the graph's own names; an array without a name is the only input."""
+    if set(inputs) == {""} and len(graph.inputs) == 1:
+        return {graph.inputs[0]: inputs[""]}
+    if missing := [name for name in graph.inputs if name not in inputs]:
+        raise BadInput(f"run: input {missing[0]!r} is missing; need {', '.join(graph.inputs)}.")
+    return {name: inputs[name] for name in graph.inputs}
+
+
+def _on_board(graph: Graph, target: Target, stored: Inputs) -> dict[str, np.ndarray]:
+    compiled = bind_for(graph, target)
+    with TemporaryDirectory(prefix="edgesmith-run-") as folder:
+        linked = firmware(compiled, Path(folder))
+        with Emulated(linked, compiled.program.interface, target) as board:
+            return board.run(stored)
+
+
+def read_inputs(path: Path) -> dict[str, np.ndarray]:
+    """Arrays from an .npy (named "") or .npz file; nothing in it is executed.
+
+    Raises:
+        Missing: no such file.
+        BadInput: not such a file, or damaged, or too large.
+    """
+    if not path.is_file():
+        raise Missing(f"run: no file {path}. Check the path.")
+    if path.stat().st_size > MAX_INPUT_BYTES:
+        raise BadInput(f"run: {path} is larger than {MAX_INPUT_BYTES} bytes; need less.")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except Exception as error:  # numpy raises nearly anything on a damaged file
+        raise BadInput(f"run: {path} is not a readable .npy or .npz file ({type(error).__name__}).") from error
+
+
+def save_outputs(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
+    """Write arrays to an .npz file, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(outputs))
+    write_file(path, buffer.getvalue())
+
+
+def certify_artifact(folder: Path, data: str | None, samples: int, trust: bool) -> tuple[Relation, ...]:
+    """Check every implementation of an artifact against every other and keep the certificate in it.
+
+    Args:
+        data: where inputs come from; None for seeded random inputs, which exercise the integer relations as well.
+    """
+    artifact = artifacts.load(folder)
+    relations = certify(artifact.graph, target_of(artifact), _samples(artifact.graph, data, samples, trust))
+    artifacts.update(artifact, {"certificate": [relation.to_json() for relation in relations]})
+    return relations
+
+
+def _samples(graph: Graph, data: str | None, count: int, trust: bool) -> list[dict[str, np.ndarray]]:
+    if data is not None:
+        from edgesmith.data import load_task
+        from edgesmith.fit.realize import samples_of
+
+        return samples_of(graph, load_task(data, trust).validation, count)
+    rng = np.random.default_rng(0)
+    return [{name: random_input(graph, name, rng) for name in graph.inputs} for _ in range(count)]
+
+
+def random_input(graph: Graph, name: str, rng: np.random.Generator) -> np.ndarray:
+    """Values over the whole range of an input's type; floats are standard normal."""
+    tensor = graph.tensors[name]
+    if tensor.dtype == "float32":
+        return rng.standard_normal(tensor.shape).astype(np.float32)
+    info = np.iinfo(tensor.dtype)
+    return rng.integers(info.min, info.max, tensor.shape, tensor.dtype, endpoint=True)

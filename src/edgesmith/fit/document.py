@@ -1,0 +1,201 @@
+"""The content of report.json (schema: report/schema.py), from what a fit found."""
+
+import hashlib
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgesmith import __version__
+from edgesmith.core.graph import Graph
+from edgesmith.core.reading import Reading
+from edgesmith.core.task import Task
+from edgesmith.fit.explain import OPTIONS, quantity
+from edgesmith.fit.realize import Realized, board_accuracy, host_accuracy
+from edgesmith.fit.trial import Job
+from edgesmith.lower import lift
+from edgesmith.measure.trust import HOW, confusion, trust
+from edgesmith.training.evaluate import predict, predict_raw
+from edgesmith.verify import Relation
+
+PACKAGES = ("torch", "numpy", "ziglang", "unicorn", "optuna", "torch-pruning")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The best candidate compiled and certified, or why there is none.
+
+    Attributes:
+        best: its search result; None when nothing fits.
+        source: its float graph with formats.
+        message, advice: filled when nothing fits.
+    """
+
+    best: dict[str, Any] | None
+    realized: Realized | None
+    source: Graph | None
+    relations: tuple[Relation, ...]
+    message: str
+    advice: list[str]
+
+
+def document(
+    job: Job, results: Sequence[dict[str, Any]], proof: Proof, before: Realized, command: str, seconds: float
+) -> dict[str, Any]:
+    """Everything the report shows; the test split is read here and nowhere else."""
+    budget, target = job.predictor.budget, job.predictor.target
+    data: dict[str, Any] = {
+        "schema": 1,
+        "title": f"{job.predictor.name} on {target.title}",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "edgesmith": __version__,
+        "model": {"name": job.predictor.name, "parameters_before": parameters(job.module)},
+        "task": {
+            "name": job.task.name,
+            "metric": job.task.metric.name,
+            "direction": job.task.metric.direction,
+            "test_samples": len(job.task.test),
+        },
+        "target": {
+            "name": target.name,
+            "title": target.title,
+            "core": target.core,
+            "clock_hz": target.clock_hz,
+            "flash_bytes": target.flash_bytes,
+            "ram_bytes": target.ram_bytes,
+        },
+        "outcome": {"fits": proof.best is not None, "message": proof.message, "advice": proof.advice},
+        "budget": budget.to_json(),
+        "candidates": [_candidate(i, r, proof.best) for i, r in enumerate(results)],
+        "candidates_how": "accuracy on the validation split; memory, latency and energy as predicted before training",
+        "reproduce": reproduce(job, command, seconds),
+    }
+    float_reading = _metric(job.task, predict(job.module, job.task.test, job.task.normalize), "PyTorch, float32")
+    data["before"] = {"label": "float32, as trained", "readings": _readings(before, float_reading)}
+    if proof.best is not None and proof.realized is not None and proof.source is not None:
+        data |= _winner(job, proof.best, proof.realized, proof.source, float_reading)
+        data["outcome"]["message"] = _sentence(data)
+        data["model"]["parameters_after"] = source_parameters(proof.source)
+        data["parity"] = [
+            {"relation": r.name, "holds": r.holds, "detail": r.detail} for r in proof.relations if r.holds is not None
+        ]
+    return data
+
+
+def _winner(
+    job: Job, best: dict[str, Any], realized: Realized, source: Graph, float_reading: Reading
+) -> dict[str, Any]:
+    task = job.task
+    here, outputs = host_accuracy(realized.graph, task)
+    accuracy = {"float": float_reading.to_json(), "int8": here.to_json()}
+    if realized.compiled.target.emulated:
+        accuracy["board"] = board_accuracy(realized, task).to_json()
+    layers, memory = realized.profile.tables()
+    sections = {
+        "after": {"label": best["words"], "readings": _readings(realized, here)},
+        "accuracy": accuracy,
+        "layers": layers,
+        "memory": memory,
+    }
+    if task.classes and task.loss == "cross_entropy":
+        counts = confusion(outputs, task.test.labels, len(task.classes)).tolist()
+        sections["confusion"] = {"of": "the compiled C", "classes": list(task.classes), "counts": counts}
+        sections["trust"] = {"classes": list(task.classes), "how": HOW, "steps": trust_steps(job, source)}
+    return sections
+
+
+def trust_steps(job: Job, source: Graph) -> list[dict[str, Any]]:
+    """Trust of the model as trained, after pruning and tuning, and after quantization."""
+    plain = replace(source, tensors={name: replace(t, format=None) for name, t in source.tensors.items()})
+    steps = (
+        ("as trained", lambda raw: _outputs(job.module, job.task.normalize(raw))),
+        ("pruned and tuned", lambda raw: predict_raw(lift(plain), raw)),
+        ("quantized", lambda raw: predict_raw(lift(source), raw)),
+    )
+    pruned = source_parameters(source) < parameters(job.module)
+    quantized = any(t.format for t in source.tensors.values())
+    wanted = {"as trained": True, "pruned and tuned": pruned, "quantized": quantized}
+    classes = len(job.task.classes)
+    return [{"name": name, **trust(run, job.task.test, classes)} for name, run in steps if wanted[name]]
+
+
+@torch.no_grad()
+def _outputs(module: nn.Module, x: np.ndarray) -> np.ndarray:
+    return np.asarray(module(torch.from_numpy(x)).numpy())
+
+
+def _readings(realized: Realized, accuracy: Reading) -> dict[str, Any]:
+    return {**{name: r.to_json() for name, r in realized.readings.items()}, "accuracy": accuracy.to_json()}
+
+
+def _metric(task: Task, outputs: np.ndarray, how: str) -> Reading:
+    unit = "fraction" if task.metric.name == "accuracy" else task.metric.name
+    return Reading(task.metric.compute(outputs, task.test.labels), unit, "measured", f"{how}, all test samples")
+
+
+def _candidate(index: int, result: dict[str, Any], best: dict[str, Any] | None) -> dict[str, Any]:
+    """One row of the report's table of candidates."""
+    predicted = {name: reading["value"] for name, reading in result.get("prediction", {}).items()}
+    done = result["state"] == "done"
+    return {
+        "id": str(index),
+        "settings": result["settings"],
+        "state": "evaluated" if done else "refused",
+        "fits": done and max(result["ratios"].values(), default=0) <= 1,
+        "best": result is best,
+        "accuracy": result.get("validation"),
+        "flash_bytes": predicted.get("flash"),
+        "ram_bytes": predicted.get("ram"),
+        "latency_ms": predicted.get("latency"),
+        "energy_uj": predicted.get("energy"),
+        "seconds": result["seconds"],
+        "note": result.get("why", ""),
+    }
+
+
+def _sentence(data: dict[str, Any]) -> str:
+    """What was achieved, in one sentence."""
+    after, before = data["after"]["readings"], data["before"]["readings"]
+    shrunk = before["flash"]["value"] / max(after["flash"]["value"], 1)
+    limits = ", ".join(
+        f"{OPTIONS[limit].removeprefix('--max-').removeprefix('--min-')} {quantity(limit, value)}"
+        for limit, value in data["budget"].items()
+    )
+    return f"Flash is {shrunk:.1f} times smaller; every limit holds ({limits or 'none set'})"
+
+
+def parameters(module: nn.Module) -> int:
+    """Trainable numbers of a module."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def source_parameters(graph: Graph) -> int:
+    """Float numbers among a graph's constants."""
+    return sum(array.size for array in graph.constants.values() if array.dtype.kind == "f")
+
+
+def reproduce(job: Job, command: str, seconds: float) -> dict[str, Any]:
+    """Commands, versions and hashes that lead here again."""
+    versions = {"edgesmith": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    weights = hashlib.sha256()
+    for key, tensor in sorted(job.module.state_dict().items()):
+        weights.update(key.encode() + tensor.detach().contiguous().numpy().tobytes())
+    hashes = {f"data: {part}": facts["sha256"] for part, facts in job.task.describe()["splits"].items()}
+    return {
+        "commands": [command] if command else [],
+        "versions": versions,
+        "hashes": {"weights": weights.hexdigest(), **hashes},
+        "machine": f"{platform.machine()}, {platform.system()}",
+        "seconds": round(seconds, 1),
+    }

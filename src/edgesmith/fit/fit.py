@@ -1,0 +1,245 @@
+"""Search, compile the best, prove it, report it."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgesmith import targets
+from edgesmith.core.artifact import Artifact
+from edgesmith.core.budget import Budget
+from edgesmith.core.errors import BadInput, DoesNotFit, VerificationFailed
+from edgesmith.core.target import Target
+from edgesmith.core.task import Task
+from edgesmith.fit.document import Proof, document
+from edgesmith.fit.explain import why_nothing_fits
+from edgesmith.fit.folder import Folder, locked
+from edgesmith.fit.predict import Predictor
+from edgesmith.fit.realize import Realized, realize, samples_of, write_artifact
+from edgesmith.fit.search import Search
+from edgesmith.fit.space import Settings
+from edgesmith.fit.trial import Job, compiled_graph, float_graph, read_graph
+from edgesmith.report import write as write_report
+from edgesmith.training.recipe import Augment
+from edgesmith.verify import certify
+
+Progress = Callable[[str], None]
+CERTIFIED_SAMPLES = 16  # test inputs that the parity certificate runs on every implementation
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit gave.
+
+    Attributes:
+        folder: holds best/ (the artifact), report.html, report.json, and the search's state.
+        best: the artifact.
+        candidates: every candidate as the report lists it.
+        data: the content of report.json.
+    """
+
+    folder: Path
+    best: Artifact
+    candidates: tuple[dict[str, Any], ...]
+    data: dict[str, Any]
+
+    def pareto(self) -> tuple[dict[str, Any], ...]:
+        """Candidates that no other beats in both accuracy and latency, fastest first."""
+        done = [c for c in self.candidates if c["state"] == "evaluated" and c["accuracy"] is not None]
+        fronts = [
+            c
+            for c in done
+            if not any(
+                o["accuracy"] >= c["accuracy"]
+                and o["latency_ms"] <= c["latency_ms"]
+                and o is not c
+                and (o["accuracy"], -o["latency_ms"]) != (c["accuracy"], -c["latency_ms"])
+                for o in done
+            )
+        ]
+        return tuple(sorted(fronts, key=lambda c: c["latency_ms"]))
+
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report.html"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{self.data['before']['readings'][name]['value']:,.4g}</td>"
+            f"<td>{reading['value']:,.4g} {escape(reading['unit'])}</td></tr>"
+            for name, reading in self.data["after"]["readings"].items()
+            if name in self.data["before"]["readings"]
+        )
+        return f"<table><tr><th></th><th>before</th><th>after</th></tr>{rows}</table>"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long and how hard to search.
+
+    Attributes:
+        trials: most candidates.
+        time_s: most seconds of search; compiling and proving the best comes on top.
+        jobs: candidates side by side; None for one a core.
+        epochs: of fine-tuning after pruning.
+    """
+
+    trials: int = 12
+    time_s: float = 1800.0
+    jobs: int | None = None
+    epochs: int = 15
+    seed: int = 0
+    augment: Augment = "none"
+
+
+def fit(
+    module: nn.Module,
+    task: Task,
+    *,
+    target: str | Path | Target,
+    budget: Budget,
+    out: str | Path,
+    name: str = "model",
+    effort: Effort = Effort(),
+    command: str = "",
+    progress: Progress = lambda line: None,
+) -> Fit:
+    """Give back the best model that fits.
+
+    Args:
+        module: trained, takes one float batch (n, ...) normalized as the task says.
+        budget: hard limits on the target; accuracy on the task's metric.
+        out: the fit's folder; an interrupted fit of the same module, task, target and budget goes on there.
+        name: becomes the prefix of the C symbols.
+        command: how to run this again, for the report.
+
+    Raises:
+        BadInput: weights or data that are not finite, a folder that holds something else.
+        Busy: another fit works in the folder.
+        DoesNotFit: no candidate meets the budget; the message says what would. A report is written all the same.
+        Unsupported: an op of the module has no lowering.
+        VerificationFailed: the compiled model does not compute what it should.
+    """
+    board = target if isinstance(target, Target) else targets.load(target)
+    check_finite(module, task)
+    module = module.eval()
+    folder = Folder(Path(out))
+    with locked(folder.path) as lock:
+        folder.check(_identity(module, task, board, budget, name, effort))
+        torch.set_num_threads(1)  # one core a candidate, and no thread pool that a fork would break
+        begin = time.monotonic()
+        predictor = Predictor(board, task, budget, name)
+        job = Job(module, task, predictor, folder, effort.seed, effort.augment)
+        before = realize(compiled_graph(float_graph(job)), board)
+        jobs = effort.jobs or os.cpu_count() or 1
+        search = Search(job, effort.trials, effort.time_s, jobs, effort.epochs, lock, lambda r: progress(said(r)))
+        results = search.run()
+        proof = prove(job, results, budget, before, progress)
+        data = document(job, results, proof, before, command, time.monotonic() - begin)
+        write_report(data, folder.path / "report.html")
+        if proof.best is None:
+            raise DoesNotFit(
+                f"fit: {data['outcome']['message']}. What would fit: {'; '.join(data['outcome']['advice'])}."
+            )
+        return Fit(folder.path, _artifact(job, proof, budget), tuple(data["candidates"]), data)
+
+
+def prove(job: Job, results: Sequence[dict[str, Any]], budget: Budget, before: Realized, progress: Progress) -> Proof:
+    """Compile the candidates, best first, until one holds every limit as linked, and certify it."""
+    for result in ranked(results, job.task.metric.direction):
+        if not accurate(result, budget, job.task.metric.direction):
+            break
+        settings = Settings(**result["settings"])
+        progress(f"compiling {result['words']}")
+        source = read_graph(job.folder, settings)
+        realized = realize(compiled_graph(source), job.predictor.target)
+        if max(realized.ratios(budget).values(), default=0) > 1:
+            progress("as linked it is over a limit; trying the next")
+            continue
+        progress("proving that Python, C here and C on the board agree")
+        samples = samples_of(realized.graph, job.task.test, CERTIFIED_SAMPLES)
+        relations = certify(realized.graph, job.predictor.target, samples)
+        if any(relation.holds is False for relation in relations):
+            raise VerificationFailed("fit: " + "; ".join(r.detail for r in relations if r.holds is False))
+        return Proof(result, realized, source, relations, "", [])
+    message, advice = why_nothing_fits(job.predictor, job.module, job.task, results)
+    return Proof(None, None, None, (), message, advice)
+
+
+def ranked(results: Sequence[dict[str, Any]], direction: str) -> list[dict[str, Any]]:
+    """Finished candidates that are predicted to fit: most accurate first, the cheaper of equals."""
+    sign = -1 if direction == "max" else 1
+
+    def order(result: dict[str, Any]) -> tuple[float, float]:
+        return sign * round(result["validation"], 3), sum(result["ratios"].values())
+
+    fitting = [r for r in results if r["state"] == "done" and max(r["ratios"].values(), default=0) <= 1]
+    return sorted(fitting, key=order)
+
+
+def accurate(result: dict[str, Any], budget: Budget, direction: str) -> bool:
+    """Whether a candidate meets the accuracy limit on validation."""
+    if budget.accuracy is None:
+        return True
+    value = result["validation"]
+    return bool(value >= budget.accuracy if direction == "max" else value <= budget.accuracy)
+
+
+def said(result: dict[str, Any]) -> str:
+    """A finished candidate in one line."""
+    worst = max(result["ratios"].values(), default=0)
+    limits = f"{worst:.2f} of the tightest limit" if worst else "no limit on its cost"
+    if result["state"] == "too big":
+        return f"{result['words']}: too big, not trained ({limits if worst else result['why']})"
+    return f"{result['words']}: {result['validation']:.4g} on validation, {limits}, {result['seconds']:.0f} s"
+
+
+def check_finite(module: nn.Module, task: Task) -> None:
+    """Refuse weights or inputs with a NaN or an infinity before any work."""
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise BadInput(
+                f"fit: weight {name!r} holds a NaN or an infinity; need finite weights. Train the model again."
+            )
+    for split in (task.train, task.calibration, task.validation, task.test):
+        if split.inputs.dtype.kind == "f" and not np.isfinite(split.inputs).all():
+            raise BadInput(f"fit: the data of task {task.name!r} hold a NaN or an infinity; need finite inputs.")
+
+
+def _identity(
+    module: nn.Module, task: Task, target: Target, budget: Budget, name: str, effort: Effort
+) -> dict[str, Any]:
+    """What must be the same for a fit to go on in its folder."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(module.state_dict().items()):
+        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    splits = {part: facts["sha256"] for part, facts in task.describe()["splits"].items()}
+    return {
+        "name": name,
+        "weights": digest.hexdigest(),
+        "data": splits,
+        "target": target.name,
+        "budget": budget.to_json(),
+        "seed": effort.seed,
+        "epochs": effort.epochs,
+    }
+
+
+def _artifact(job: Job, proof: Proof, budget: Budget) -> Artifact:
+    facts = {
+        "budget": budget.to_json(),
+        "settings": proof.best["settings"] if proof.best else {},
+        "certificate": [relation.to_json() for relation in proof.relations],
+    }
+    if proof.realized is None or proof.source is None:
+        raise DoesNotFit("fit: there is no candidate to write.")
+    return write_artifact(job.folder.best, proof.realized, proof.source, job.task, facts)

@@ -1,0 +1,150 @@
+"""Turn a candidate into an artifact and read its figures off the linked program and the emulated board."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from edgesmith.build import Compiled, bind_for, firmware, native
+from edgesmith.compile.emit import project_files
+from edgesmith.core import artifact as artifacts
+from edgesmith.core.artifact import Artifact
+from edgesmith.core.budget import Budget
+from edgesmith.core.graph import Graph
+from edgesmith.core.interface import decode, encode, layout
+from edgesmith.core.reading import Reading
+from edgesmith.core.target import Target
+from edgesmith.core.task import Split, Task
+from edgesmith.profile import Profile, profile
+from edgesmith.run.emulated import Emulated
+from edgesmith.run.native import Native
+
+VECTORS = 4  # test vectors that go with an artifact
+EMULATED_INSTRUCTIONS = 4_000_000_000  # spent at most on the accuracy on the board, about ten seconds
+
+
+@dataclass(frozen=True)
+class Realized:
+    """A compiled candidate with its figures.
+
+    Attributes:
+        readings: "flash", "ram", "latency", "energy" by name.
+    """
+
+    compiled: Compiled
+    profile: Profile
+    readings: Mapping[str, Reading]
+
+    @property
+    def graph(self) -> Graph:
+        """The program."""
+        return self.compiled.graph
+
+    def ratios(self, budget: Budget) -> dict[str, float]:
+        """Each limit that is set to the figure over it."""
+        limits = {"flash_bytes": "flash", "ram_bytes": "ram", "latency_ms": "latency", "energy_uj": "energy"}
+        return {
+            limit: self.readings[figure].value / getattr(budget, limit)
+            for limit, figure in limits.items()
+            if getattr(budget, limit) is not None
+        }
+
+
+def realize(graph: Graph, target: Target) -> Realized:
+    """Compile a graph for the target and read its figures; what is too large for the board is counted all the same."""
+    compiled = bind_for(graph, target)
+    report = profile(compiled.program, target)
+    return Realized(compiled, report, report.readings())
+
+
+def accuracy_of(runner: "Native | Emulated", graph: Graph, task: Task, split: Split) -> float:
+    """The task's metric of a compiled model on a split of raw inputs."""
+    return task.metric.compute(outputs_of(runner, graph, split.inputs), split.labels)
+
+
+def outputs_of(runner: "Native | Emulated", graph: Graph, inputs: np.ndarray) -> np.ndarray:
+    """Real outputs (n, ...) of a compiled model with one input and one output, each sample from the initial state."""
+    tensor, result = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    rows = []
+    for sample in inputs:
+        if graph.states:
+            runner.reset()
+        stored = runner.run({tensor.name: arranged(graph, sample)})[result.name]
+        rows.append(decode(result, stored).reshape(stored.shape[1:] if stored.shape[0] == 1 else stored.shape))
+    return np.stack(rows)
+
+
+def arranged(graph: Graph, sample: np.ndarray) -> np.ndarray:
+    """A sample in the task's layout (C, H, W) as the graph's input stores it (1, H, W, C)."""
+    tensor = graph.tensors[graph.inputs[0]]
+    if (
+        sample.ndim == 3
+        and tensor.shape != (1, *sample.shape)
+        and tensor.shape == (1, *np.moveaxis(sample, 0, -1).shape)
+    ):
+        sample = np.moveaxis(sample, 0, -1)
+    return encode(tensor, sample.reshape(tensor.shape))
+
+
+def samples_of(graph: Graph, split: Split, count: int) -> list[dict[str, np.ndarray]]:
+    """The first `count` inputs of a split, as the graph stores them."""
+    return [{graph.inputs[0]: arranged(graph, sample)} for sample in split.inputs[:count]]
+
+
+def board_accuracy(realized: Realized, task: Task) -> Reading:
+    """The task's metric on the emulated board, on as many test samples as the instruction allowance pays for."""
+    target = realized.compiled.target
+    per_run = max(realized.profile.instructions or 1, 1)
+    count = int(min(len(task.test), max(1, EMULATED_INSTRUCTIONS // per_run)))
+    split = Split(task.test.inputs[:count], task.test.labels[:count])
+    with TemporaryDirectory(prefix="edgesmith-board-") as folder:
+        linked = firmware(realized.compiled, Path(folder))
+        with Emulated(linked, realized.compiled.program.interface, target) as board:
+            value = accuracy_of(board, realized.graph, task, split)
+    unit = "fraction" if task.metric.name == "accuracy" else task.metric.name
+    return Reading(value, unit, "emulated", f"{count} of {len(task.test)} test samples on the emulated {target.name}")
+
+
+def host_accuracy(graph: Graph, task: Task) -> tuple[Reading, np.ndarray]:
+    """The task's metric of the compiled C on the whole test split, on this machine, and the outputs."""
+    outputs = outputs_of(native(graph), graph, task.test.inputs)
+    unit = "fraction" if task.metric.name == "accuracy" else task.metric.name
+    how = f"compiled C on this machine, all {len(task.test)} test samples"
+    return Reading(task.metric.compute(outputs, task.test.labels), unit, "measured", how), outputs
+
+
+def write_artifact(
+    folder: Path, realized: Realized, source: Graph, task: Task | None, facts: Mapping[str, Any]
+) -> Artifact:
+    """Write the folder that a user takes away.
+
+    Args:
+        source: the float graph with its formats, from which the program was made; kept under source/.
+    """
+    graph, target = realized.graph, realized.compiled.target
+    vectors = test_vectors(graph, task) if task else []
+    flash = f"{realized.readings['flash'].value:,.0f} bytes with start-up code"
+    files = {n: text.encode() for n, text in project_files(realized.compiled.program, target, vectors, flash).items()}
+    files |= {f"source/{name}": data for name, data in artifacts.graph_files(source).items()}
+    face = realized.compiled.program.interface
+    described = {
+        "name": graph.name,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "target": target.name,
+        "task": task.describe() if task else None,
+        "memory": {"arena_bytes": face.arena_bytes, "state_bytes": face.state_bytes},
+        "layout": layout(graph),
+        "readings": {name: reading.to_json() for name, reading in realized.readings.items()},
+        **facts,
+    }
+    return artifacts.save(folder, graph, described, files)
+
+
+def test_vectors(graph: Graph, task: Task) -> Sequence[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Stored inputs from the validation split with the outputs they give here, in order from the initial state."""
+    runner = native(graph)
+    return [(sample, runner.run(sample)) for sample in samples_of(graph, task.validation, VECTORS)]

@@ -1,0 +1,130 @@
+"""One candidate, from settings to a result on disk; a killed one goes on where its last epoch ended."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from edgesmith.compile.integerize import integerize
+from edgesmith.compress.distill import kd
+from edgesmith.compress.prune import l1_norm, slimming, taylor
+from edgesmith.compress.prune.greedy import Cost, Transform
+from edgesmith.compress.quantize import ptq
+from edgesmith.core.artifact import graph_files, graph_from
+from edgesmith.core.atomic import write_file
+from edgesmith.core.errors import BadInput, DoesNotFit
+from edgesmith.core.graph import Graph
+from edgesmith.core.task import Task
+from edgesmith.fit.folder import Folder
+from edgesmith.fit.predict import Predictor, excess, raw_example
+from edgesmith.fit.space import Settings
+from edgesmith.lower import channels_last_input, lift, lower, with_normalize
+from edgesmith.training.evaluate import evaluate_raw
+from edgesmith.training.recipe import Augment, Recipe
+
+PRUNERS: dict[str, Callable[[Cost], Transform]] = {"l1_norm": l1_norm, "slimming": slimming, "taylor": taylor}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every trial of a fit shares.
+
+    Attributes:
+        module: the user's, unpruned, in eval mode; also the teacher.
+        augment: of the training images, for fine-tuning.
+    """
+
+    module: nn.Module
+    task: Task
+    predictor: Predictor
+    folder: Folder
+    seed: int
+    augment: Augment = "none"
+
+
+def run_trial(job: Job, settings: Settings) -> dict[str, Any]:
+    """Run one candidate, or return what it wrote when it already ran.
+
+    Returns:
+        state ("done" or "too big"), prediction, ratios of each limit, and for "done" the validation metric.
+    """
+    if (known := job.folder.result(settings.to_json())) is not None:
+        return known
+    begin = time.perf_counter()
+    place = job.folder.trial(settings.to_json())
+    result = {"settings": settings.to_json(), "words": settings.words(), **_outcome(job, settings, place)}
+    result["seconds"] = round(time.perf_counter() - begin, 1)
+    write_file(place / "result.json", json.dumps(result, indent=1) + "\n")
+    (place / "training.safetensors").unlink(missing_ok=True)
+    return result
+
+
+def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
+    try:
+        shaped = prune(job, settings)
+    except DoesNotFit as error:
+        return {"state": "too big", "why": str(error), "ratios": {}}
+    prediction = job.predictor.predict(shaped, settings.precision)
+    ratios = prediction.ratios(job.predictor.budget)
+    facts = {"prediction": prediction.to_json(), "ratios": ratios}
+    if excess(ratios) and settings.criterion != "none":
+        return {"state": "too big", "why": "predicted above its limits after pruning", **facts}
+    graph = compress(job, settings, shaped, place)
+    for name, data in graph_files(graph).items():
+        write_file(place / name, data)
+    return {"state": "done", "validation": score(graph, job.task, "validation"), **facts}
+
+
+def prune(job: Job, settings: Settings) -> nn.Module:
+    """The module in its new shape, not yet trained."""
+    if settings.criterion == "none":
+        return job.module
+
+    def cost(module: nn.Module) -> Any:
+        return job.predictor.pressure(module, settings.precision)
+
+    return PRUNERS[settings.criterion](cost, until=settings.fill)(job.module, job.task)
+
+
+def compress(job: Job, settings: Settings, shaped: nn.Module, place: Path) -> Graph:
+    """Fine-tune and quantize: the graph that is to be compiled, with formats where it is int8."""
+    if settings.epochs:
+        recipe = Recipe(epochs=settings.epochs, augment=job.augment)
+        teacher = job.module if settings.distill else None
+        state = place / "training.safetensors"
+        shaped = kd(teacher, recipe, seed=job.seed, state_file=state)(shaped, job.task)
+    if settings.precision == "int8":
+        quantize = ptq(settings.calibration, equalize=settings.equalize, correct_bias=settings.correct_bias)
+        shaped = quantize(shaped, job.task)
+        return lower(shaped, (raw_example(job.task),), job.predictor.name)
+    return lower(with_normalize(shaped, job.task.normalize), (raw_example(job.task),), job.predictor.name)
+
+
+def compiled_graph(source: Graph) -> Graph:
+    """What is compiled of a float graph with formats: integer ops, the input in the layout that needs no permute."""
+    return channels_last_input(integerize(source))
+
+
+def float_graph(job: Job) -> Graph:
+    """The user's module as it is, on raw inputs."""
+    module = with_normalize(job.module, job.task.normalize)
+    return lower(module, (raw_example(job.task),), job.predictor.name)
+
+
+def score(graph: Graph, task: Task, split: str) -> float:
+    """The task's metric of a graph on a split, through torch with fake quantization."""
+    return evaluate_raw(lift(graph), task, getattr(task, split))
+
+
+def read_graph(folder: Folder, settings: Settings) -> Graph:
+    """The graph that a finished trial left."""
+    place = folder.trial(settings.to_json())
+    try:
+        contents = {name: (place / name).read_bytes() for name in ("graph.json", "weights.safetensors")}
+    except OSError as error:
+        raise BadInput(f"fit: {place} is incomplete ({error.strerror}); delete it to run that trial again.") from error
+    return graph_from(contents)

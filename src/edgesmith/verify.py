@@ -1,0 +1,136 @@
+"""The parity certificate: Python, C here and C on the board held against each other, each relation on its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from edgesmith.build import bind_for, firmware, native
+from edgesmith.core.graph import Graph
+from edgesmith.core.ops import interpret
+from edgesmith.core.target import Target
+from edgesmith.run.emulated import Emulated
+from edgesmith.run.native import Native
+
+Inputs = Mapping[str, np.ndarray]
+Run = Callable[[Inputs], dict[str, np.ndarray]]
+FLOAT_TOLERANCE = 1e-4  # relative to the largest output; sums of a few thousand floats in another order
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One statement of the certificate.
+
+    Attributes:
+        name: what is held against what.
+        holds: None when it could not be checked; `detail` says why.
+        checked: number of values compared.
+        detail: what was found, in one sentence; on a break the first op and index that differ.
+    """
+
+    name: str
+    holds: bool | None
+    checked: int
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return asdict(self)
+
+
+def certify(graph: Graph, target: Target, samples: Sequence[Inputs]) -> tuple[Relation, ...]:
+    """Check that every implementation of a compiled graph computes the same.
+
+    Args:
+        graph: as compiled for the target.
+        samples: stored inputs, run in order from the initial state.
+
+    Returns:
+        numpy = C on this machine, and numpy = C on the emulated board where the target has one.
+    """
+    expected = _series(Interpreted(graph), samples)
+    relations = [_relation(graph, "numpy = C on this machine", native(graph), expected, samples)]
+    if not target.emulated:
+        return (*relations, _unchecked(f"numpy = C on {target.name}", "this target is not emulated"))
+    with TemporaryDirectory(prefix="edgesmith-verify-") as folder, _board(graph, target, Path(folder)) as board:
+        relations.append(_relation(graph, f"numpy = C on the emulated {target.name}", board, expected, samples))
+    return tuple(relations)
+
+
+class Interpreted:
+    """The numpy definition with the states it carries from run to run."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.states = {state.tensor: state.initial for state in graph.states}
+
+    def run(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """One inference."""
+        return interpret(self.graph, inputs, self.states)
+
+
+def _board(graph: Graph, target: Target, folder: Path, roomy: bool = False) -> Emulated:
+    compiled = bind_for(graph, target)
+    return Emulated(firmware(compiled, folder, roomy=roomy), compiled.program.interface, target)
+
+
+def _series(runner: "Interpreted | Native | Emulated", samples: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    return [runner.run(sample) for sample in samples]
+
+
+def _relation(
+    graph: Graph,
+    name: str,
+    runner: "Native | Emulated",
+    expected: Sequence[Mapping[str, np.ndarray]],
+    samples: Sequence[Inputs],
+) -> Relation:
+    found = _series(runner, samples)
+    count = sum(array.size for outputs in expected for array in outputs.values())
+    for turn, (want, got) in enumerate(zip(expected, found, strict=True)):
+        for tensor in graph.outputs:
+            if (index := first_difference(want[tensor], got[tensor])) is not None:
+                where = diverging(graph, runner, samples[: turn + 1])
+                return Relation(name, False, count, f"sample {turn}, output {tensor!r} at {index} differs; {where}")
+    exact = all(graph.tensors[tensor].dtype != "float32" for tensor in graph.outputs)
+    said = "every byte equal" if exact else f"within {FLOAT_TOLERANCE:g} of the largest output"
+    return Relation(name, True, count, f"{said} over {len(samples)} inputs")
+
+
+def first_difference(want: np.ndarray, got: np.ndarray) -> tuple[int, ...] | None:
+    """Index of the first value that differs: integers exactly, floats beyond FLOAT_TOLERANCE of the largest."""
+    if want.dtype.kind == "f":
+        scale = float(np.abs(want[np.isfinite(want)]).max(initial=1.0))
+        wrong = ~np.isclose(want, got, rtol=0, atol=FLOAT_TOLERANCE * scale, equal_nan=True)
+    else:
+        wrong = want != got
+    return tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.any() else None
+
+
+def diverging(graph: Graph, runner: "Native | Emulated", samples: Sequence[Inputs]) -> str:
+    """Name the first op whose result differs, by running a build that keeps every result.
+
+    Every result is an output of that build, so memory is not shared; if it agrees, the fault lies in the sharing.
+    """
+    watched = replace(graph, outputs=tuple(name for op in graph.ops for name in op.outputs))
+    expected = _series(Interpreted(watched), samples)[-1]
+    with TemporaryDirectory(prefix="edgesmith-verify-") as folder:
+        found = _series(_rebuilt(watched, runner, Path(folder)), samples)[-1]
+    for op in graph.ops:
+        for name in op.outputs:
+            if (index := first_difference(expected[name], found[name])) is not None:
+                return f"first diverging op: {op.kind} {op.name!r}, output {name!r} at {index} ({op.source})"
+    return "every op alone agrees, so buffers of the memory plan overlap wrongly; please report this graph"
+
+
+def _rebuilt(graph: Graph, runner: "Native | Emulated", folder: Path) -> "Native | Emulated":
+    if isinstance(runner, Emulated):
+        return _board(graph, runner.target, folder, roomy=True)
+    return native(graph)
+
+
+def _unchecked(name: str, why: str) -> Relation:
+    return Relation(name, None, 0, why)

@@ -1,0 +1,87 @@
+"""The memory plan: no overlap, exact against brute force, never below its bound."""
+
+import itertools
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from edgesmith.compile.plan import ALIGNMENT, lower_bound, place, plan
+from edgesmith.compile.storage import Buffer, buffers
+from edgesmith.core.graph import Graph, Op, Tensor
+
+lifetimes = st.tuples(st.integers(1, 200), st.integers(0, 5), st.integers(0, 3))
+
+
+def items(sizes: list[tuple[int, int, int]]) -> list[Buffer]:
+    return [Buffer(str(i), (str(i),), size, first, first + length) for i, (size, first, length) in enumerate(sizes)]
+
+
+def together(a: Buffer, b: Buffer) -> bool:
+    return a.first <= b.last and b.first <= a.last
+
+
+@given(st.lists(lifetimes, min_size=1, max_size=8))
+def test_buffers_alive_together_never_overlap(sizes):
+    placed = items(sizes)
+    offsets = place(placed)
+    for a, b in itertools.combinations(placed, 2):
+        if together(a, b):
+            assert offsets[a.name] + a.nbytes <= offsets[b.name] or offsets[b.name] + b.nbytes <= offsets[a.name]
+    assert all(offset % ALIGNMENT == 0 for offset in offsets.values())
+
+
+def extent(chosen: list[Buffer], offsets: dict[str, int]) -> int:
+    return max(-(-(offsets[b.name] + b.nbytes) // ALIGNMENT) * ALIGNMENT for b in chosen)
+
+
+@given(st.lists(lifetimes, min_size=1, max_size=5))
+def test_lower_bound_holds_for_every_order(sizes):
+    placed = items(sizes)
+    best = min(extent(placed, place(list(order))) for order in itertools.permutations(placed))
+    assert lower_bound(placed) <= best
+
+
+def chain(*kinds: str) -> Graph:
+    """x -> op -> op ..., each tensor 64 bytes."""
+    names = [f"t{i}" for i in range(len(kinds) + 1)]
+    ops = tuple(Op(kind, (a,), (b,)) for kind, a, b in zip(kinds, names, names[1:], strict=False))
+    return Graph("chain", {n: Tensor(n, (64,), "int8") for n in names}, ops, ("t0",), (names[-1],))
+
+
+def test_a_chain_of_elementwise_ops_needs_one_buffer():
+    placed = plan(chain("rescale_s8", "lookup", "reshape", "rescale_s8"), {})
+    assert placed.arena_bytes == 64
+    assert set(placed.tensor_offsets().values()) == {0}
+
+
+def test_a_chain_of_other_ops_needs_two_buffers():
+    assert plan(chain("permute", "permute", "permute"), {}).arena_bytes == 128
+
+
+def test_scratch_lives_beside_its_op_only():
+    placed = plan(chain("permute", "permute"), {1: 100})
+    assert placed.arena_bytes == 64 + 64 + 112
+    assert placed.scratch_offset(0) == 0
+
+
+def test_an_input_still_needed_is_not_written_over():
+    tensors = {name: Tensor(name, (64,), "int8") for name in "xyz"}
+    graph = Graph("g", tensors, (Op("lookup", ("x",), ("y",)), Op("add_s8", ("x", "y"), ("z",))), ("x",), ("z",))
+    names = {name: buffer.name for buffer in buffers(graph, {}) for name in buffer.tensors}
+    assert names["x"] != names["y"]
+    assert names["z"] in (names["x"], names["y"])
+
+
+def test_an_output_survives_to_the_end():
+    graph = chain("lookup", "permute")
+    kept = Graph("g", graph.tensors, graph.ops, graph.inputs, ("t1", "t2"))
+    placed = {buffer.name: buffer for buffer in buffers(kept, {})}
+    assert placed["t0"].last == len(kept.ops)
+    assert placed["t0"].tensors == ("t0", "t1")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_reshape_of_a_kept_value_keeps_it(count):
+    graph = chain(*["reshape"] * count)
+    assert len(buffers(graph, {})) == 1
