@@ -49,19 +49,27 @@ def call(
     folder: str = "reference",
     sanitize: str | None = None,
     flags: tuple[str, ...] = (),
+    over: int | None = None,
 ) -> list[np.ndarray]:
-    """Run one op in C and return its outputs; nothing beyond them or the scratch may have been written."""
+    """Run one op in C and return its outputs; nothing beyond them or the scratch may have been written.
+
+    Args:
+        over: index of the input that the first output is written over.
+    """
     kernel, made = bind(op, arrays, folder)
     stored = [np.ascontiguousarray(kernel.arrange.get(i, np.asarray)(array)) for i, array in enumerate(arrays)]
     blocks = [_block(int(np.prod(shape)) * np.dtype(dtype).itemsize) for shape, dtype in made]
+    if over is not None:
+        blocks[0][: stored[over].nbytes] = stored[over].ravel().view(np.uint8)
+        stored[over] = blocks[0][: stored[over].nbytes].view(stored[over].dtype).reshape(stored[over].shape)
     scratch = _block(kernel.scratch_bytes)
     before = [array.copy() for array in stored]
     parameters = struct_of(kernel.fields)
     function = getattr(library(folder, sanitize, flags), kernel.function)
     function.restype = None
     function(ctypes.byref(parameters), *_arguments(kernel, stored, blocks), ctypes.c_void_p(scratch.ctypes.data))
-    for array, copy in zip(stored, before, strict=True):
-        assert array.tobytes() == copy.tobytes(), "the kernel wrote into an input"
+    for index, (array, copy) in enumerate(zip(stored, before, strict=True)):
+        assert index == over or array.tobytes() == copy.tobytes(), "the kernel wrote into an input"
     for block in (*blocks, scratch):
         assert (block[-MARGIN:] == CANARY).all(), "the kernel wrote beyond its block"
     return [b[:-MARGIN].view(d).reshape(s) for b, (s, d) in zip(blocks, made, strict=True)]

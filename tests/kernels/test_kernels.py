@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from edgesmith.compile.storage import OVERWRITES
 from edgesmith.core import ops
 from edgesmith.kernels.abi import BINDINGS, FOLDER
 from edgesmith.toolchain import check_warnings
@@ -76,6 +77,18 @@ def test_integer_kernel_has_no_undefined_behaviour(kind: str, folder: str):
     for _ in range(5):
         op, arrays = INTEGER[kind](rng)
         assert_same(call(op, arrays, folder, sanitize="undefined"), definition(op, arrays))
+
+
+@pytest.mark.parametrize("kind", OVERWRITES)
+def test_kernel_may_write_over_its_input(kind: str):
+    """The memory plan puts the output of these ops where an input of its shape was."""
+    rng = generator(kind)
+    for _ in range(20):
+        op, arrays = KINDS[kind](rng)
+        (apart,) = call(op, arrays)
+        for index in range(OVERWRITES[kind]):
+            if (arrays[index].shape, arrays[index].nbytes) == (apart.shape, apart.nbytes):
+                assert_same(call(op, arrays, over=index), [apart])
 
 
 @pytest.mark.parametrize("folder", HOST_FOLDERS)
