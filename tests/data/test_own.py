@@ -37,9 +37,9 @@ def test_a_user_s_test_stays_the_test(tmp_path, nprng):
     assert np.allclose(task.normalize(task.test.inputs), (x[100:] - 1) / 2, atol=1e-6)
 
 
-def npz(**members: bytes) -> io.BytesIO:
+def npz(method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> io.BytesIO:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
     file.seek(0)
@@ -68,6 +68,9 @@ HOSTILE = {
     "a negative shape": header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -8), }\n") + b"\0" * 64,
     "an overflowing shape": header("{'descr': '<f8', 'fortran_order': False, 'shape': (4294967296, 4294967296), }\n"),
     "code in the header": header("__import__('os').abort()\n"),
+    "structured types": npy(np.zeros(3, [("a", "f4"), ("b", "i2")])),
+    "a thousand brackets": header("(" * 9000),
+    "too many axes": header("{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1," * 70 + "), }\n") + b"\0" * 8,
     "no magic": b"not an array",
     "cut short": npy(np.zeros(100))[:-8],
     "bytes left over": npy(np.zeros(100)) + b"more",
@@ -81,23 +84,43 @@ def test_a_hostile_array_is_a_clear_error(content):
         read_npz(npz(x=content), "it")
 
 
+@pytest.mark.parametrize("dtype", ["?", "u1", ">i2", "<u4", "i8", "f2", ">f8", "U5", "S3"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3, 4)])
+def test_every_plain_type_and_shape_comes_back(dtype, shape, nprng):
+    array = nprng.integers(0, 2, shape).astype(dtype)
+    read = read_npz(npz(x=npy(array)), "it")["x"]
+    assert read.dtype == array.dtype and read.shape == shape and np.array_equal(read, array)
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked():
     with pytest.raises(BadInput, match="unpacks to more"):
         read_npz(npz(x=npy(np.zeros(1_000_000))), "it", most_bytes=1_000_000)
 
 
-def test_every_cut_and_changed_npz_is_an_array_or_a_clear_error(nprng):
-    good = npz(x=npy(np.arange(50)), y=npy(np.ones((5, 2), np.uint8))).getvalue()
-    for _ in range(400):
-        mutant = bytearray(good[: nprng.integers(0, len(good) + 1)])
-        for _ in range(nprng.integers(0, 4)):
-            if mutant:
-                mutant[nprng.integers(len(mutant))] = nprng.integers(256)
+def mutants(good: bytes, count: int, nprng):
+    """Copies of `good`, cut short or not, with up to three bytes changed."""
+    for _ in range(count):
+        cut = nprng.integers(0, len(good) + 1) if nprng.random() < 0.2 else len(good)
+        mutant = bytearray(good[:cut])
+        for _ in range(nprng.integers(0, 4) if mutant else 0):
+            mutant[nprng.integers(len(mutant))] = nprng.integers(256)
+        yield bytes(mutant)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_changed_npz_is_an_array_or_a_clear_error(method, nprng, repeats):
+    """Archives changed as they are, and arrays changed before they are packed, so that their parser is reached."""
+    count = repeats(300, 20_000)
+    array = npy(np.arange(50))
+    archives = list(mutants(npz(method, x=array, y=npy(np.ones((5, 2), np.uint8))).getvalue(), count, nprng))
+    archives += [npz(method, x=mutant).getvalue() for mutant in mutants(array, count, nprng)]
+    for archive in archives:
         try:
-            arrays = read_npz(io.BytesIO(bytes(mutant)), "it")
+            arrays = read_npz(io.BytesIO(archive), "it")
         except BadInput:
             continue
-        assert all(array.nbytes <= 10_000 for array in arrays.values())
+        assert all(read.nbytes <= 10_000 for read in arrays.values())
 
 
 @pytest.mark.parametrize(

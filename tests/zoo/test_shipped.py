@@ -10,7 +10,6 @@ from edgesmith import zoo
 from edgesmith.core.task import SPLITS
 from edgesmith.training.evaluate import evaluate
 
-
 needs_data = pytest.mark.skipif("EDGESMITH_DATA" not in os.environ, reason="EDGESMITH_DATA is not set")
 OTHERS = [name for name in zoo.names() if zoo.info(name).shipped and zoo.info(name).dataset != "digits"]
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import math
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,6 +18,13 @@ from edgesmith.core.errors import BadInput, Missing
 
 MOST_BYTES = 4 * 1024**3  # of one file when unpacked; larger sets do not fit the memory of a small machine
 MOST_HEADER_BYTES = 10_000  # of one array in an npz, as numpy itself allows
+MOST_AXES = 8
+HEADER = re.compile(
+    rb"\{\s*'descr':\s*'(?P<dtype>\|b1|[<>|][iu][1248]|[<>]f[248]|[<>|][US][0-9]{1,4})'\s*,"
+    rb"\s*'fortran_order':\s*(?P<fortran>True|False)\s*,\s*'shape':\s*\((?P<shape>[0-9, ]{0,200})\)\s*,?\s*\}\s*"
+)
+# What zipfile raises on damaged archives: besides its own error, whatever its parts run into.
+ZIP_ERRORS = (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -135,31 +143,46 @@ def read_npz(source: Path | IO[bytes], who: str, most_bytes: int = MOST_BYTES) -
             if sum(member.file_size for member in members) > most_bytes:
                 raise BadInput(f"data: {who} unpacks to more than {most_bytes} bytes; need at most that.")
             return {member.filename.removesuffix(".npy"): read_member(archive, member, who) for member in members}
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+    except ZIP_ERRORS as error:
         raise BadInput(f"data: {who} is no readable npz file ({error}). Write it with numpy.savez.") from error
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, who: str) -> np.ndarray:
     """One array of an npz; errors as in `read_npz`."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise BadInput(f"data: {member.filename} in {who} is packed in a way numpy does not write. Use numpy.savez.")
     with archive.open(member) as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read_header = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = read_header(file, MOST_HEADER_BYTES)
-        except ValueError as error:
-            raise BadInput(f"data: {member.filename} in {who} is no numpy array ({error}).") from error
-        if dtype.hasobject:
-            raise BadInput(f"data: {member.filename} in {who} holds Python objects; need plain numbers or text.")
+        shape, fortran, dtype = read_header(file, f"data: {member.filename} in {who}")
         expected = math.prod(shape) * dtype.itemsize
-        if min(shape, default=0) < 0 or file.tell() + expected != member.file_size:
+        if file.tell() + expected != member.file_size:
             raise BadInput(f"data: {member.filename} in {who} says shape {shape} but holds another number of bytes.")
         content = file.read()
     if len(content) != expected:
         raise BadInput(f"data: {member.filename} in {who} is cut short.")
     array = np.frombuffer(bytearray(content), dtype)
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
+
+
+def read_header(file: IO[bytes], who: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, Fortran order and type of an npy file; its header is matched, never evaluated.
+
+    Raises:
+        BadInput: no npy header, or one of anything but plain numbers and text.
+    """
+    magic = file.read(8)
+    length = int.from_bytes(file.read(2 if magic[6:7] == b"\x01" else 4), "little")
+    if magic[:6] != b"\x93NUMPY" or length > MOST_HEADER_BYTES:
+        raise BadInput(f"{who} is no numpy array. Write it with numpy.savez.")
+    header = file.read(length)
+    match = HEADER.fullmatch(header)
+    if match is None:
+        objects = b"'|O'" in header
+        found = "holds Python objects" if objects else "has a header this reader does not know"
+        raise BadInput(f"{who} {found}; need a plain array of numbers or text.")
+    shape = tuple(int(size) for size in match["shape"].replace(b",", b" ").split())
+    if len(shape) > MOST_AXES or max(shape, default=0) >= 1 << 40:
+        raise BadInput(f"{who} has {len(shape)} axes of up to {max(shape)}; need at most {MOST_AXES} axes of 2^40.")
+    return shape, match["fortran"] == b"True", np.dtype(match["dtype"].decode())
 
 
 def need(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], who: str) -> list[np.ndarray]:

@@ -123,5 +123,5 @@ def train_testbed(entry: Entry, seed: int, out: Path | None, progress: Callable[
     validation, test = (evaluate(module, task, split) for split in (task.validation, task.test))
     facts = {"net": entry.name, "seed": seed, "recipe": entry.recipe, "validation": validation, "test": test}
     save_tensors(out, module.state_dict(), {name: str(value) for name, value in facts.items()})
-    state_file.unlink()
+    state_file.unlink(missing_ok=True)  # another run of the same seed may have been first
     return Trained(out, validation, test, seconds)
