@@ -179,11 +179,10 @@ class Builder:
             raise Unsupported(f"integerize: {name!r} would be made {format_.dtype} from floats; only int8 can be.")
         slope = np.ones(1) if a is None else a.astype(np.float64)
         offset = np.zeros(1) if b is None else b.astype(np.float64)
-        factors = (slope / format_.scale).astype(np.float32), (offset / format_.scale + format_.zero_point)
-        names = [
-            self.constant(f"{name}.{part}", array.astype(np.float32))
-            for part, array in zip(("a", "b"), factors, strict=True)
-        ]
+        names = (
+            self.constant(f"{name}.a", (slope / format_.scale).astype(np.float32)),
+            self.constant(f"{name}.b", (offset / format_.scale + format_.zero_point).astype(np.float32)),
+        )
         stored = name if name not in self.tensors else f"{name}.int8"
         self._stored[name] = self.emit("quantize", (real, *names), stored, format_)
         self._real.pop(name, None)  # whoever reads it as float reads what was stored

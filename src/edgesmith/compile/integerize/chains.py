@@ -85,7 +85,7 @@ class Chains:
 
     def _close_quantize(self, chain: Chain, output: str) -> bool:
         kinds = {step.kind for step in chain.steps} - {*MOVES}
-        bounded = any(np.isfinite([*map(float, _limits(step))]).any() for step in chain.steps)
+        bounded = any(np.isfinite(_limits(step)).any() for step in chain.steps)
         constants = self._builder.source.constants
         divides_by_x = any(step.kind == "div" and step.inputs[0] in constants for step in chain.steps)
         if not kinds <= {*AFFINE} or bounded or divides_by_x:
@@ -128,9 +128,9 @@ class Chains:
         return name
 
 
-def _limits(step: Op) -> tuple[object, object]:
+def _limits(step: Op) -> list[float]:
     attrs = ops.attrs_of(step)
-    return attrs.get("low", -np.inf), attrs.get("high", np.inf)
+    return [float(attrs.get("low", -np.inf)), float(attrs.get("high", np.inf))]  # type: ignore[arg-type]
 
 
 def _per_channel(values: np.ndarray) -> np.ndarray | None:

@@ -54,5 +54,9 @@ def affine(builder: Builder, op: Op) -> None:
     name, y = op.inputs[0], builder.affine(op.outputs[0])
     scale, shift = (builder.source.constants[part].astype(np.float64) for part in op.inputs[1:])
     x = builder.affine(name)
-    rows = [lookup_table(lambda real, a=a, b=b: real * a + b, x, y) for a, b in zip(scale, shift, strict=True)]
+
+    def row(a: float, b: float) -> np.ndarray:
+        return lookup_table(lambda real: real * a + b, x, y)
+
+    rows = [row(a, b) for a, b in zip(scale, shift, strict=True)]
     builder.result(op, "lookup", (builder.stored(name), builder.constant(f"{op.outputs[0]}.table", np.stack(rows))))

@@ -15,6 +15,7 @@ BINS = 2048  # as TensorRT's calibrator (Migacz, GTC 2017, S7310)
 PERCENTILE = 99.99  # arXiv:2004.09602, table 7: the best of 99.9, 99.99 and 99.999 on most nets
 LEVELS = 128  # of a magnitude in int8 (S7310)
 STRIDE = 16  # thresholds of the entropy search are this many bins apart: 1/128 of the range
+EMPTY = 1e-4  # of one value: what ONNX Runtime's calibrator puts into empty bins (smooth_distribution)
 SHRINKS = np.linspace(1.0, 0.02, 99)  # of a range's ends in the MSE search: steps of 1%
 ROUNDS = 3  # of the MSE search over one end after the other; the third never moved an end on the zoo's nets
 
@@ -128,8 +129,8 @@ def _magnitudes(seen: Histogram) -> tuple[np.ndarray, float]:
 def divergence(counts: np.ndarray, cut: int) -> float:
     """KL divergence of a histogram cut at bin `cut`, its outliers on the last bin, from its 128-level form.
 
-    Each level's count is spread evenly over its bins that are not empty. A bin that the levels leave empty though
-    it holds outliers makes the loss infinite.
+    Each level's count is spread evenly over its bins that are not empty. The pseudocode says nothing of a last bin
+    that holds outliers alone: it counts as EMPTY in the 128-level form.
 
     Args:
         counts: (bins,) of magnitudes from zero.
@@ -145,10 +146,10 @@ def divergence(counts: np.ndarray, cut: int) -> float:
     occupied = np.bincount(level, weights=used, minlength=LEVELS)
     spread = np.where(used, (totals / np.maximum(occupied, 1))[level], 0.0)
     reference[-1] += counts[cut:].sum()
-    p, q = reference / reference.sum(), spread / max(spread.sum(), 1e-300)
+    if reference[-1] > 0:
+        spread[-1] = max(spread[-1], EMPTY)
+    p, q = reference / reference.sum(), spread / spread.sum()
     held = p > 0
-    if (q[held] == 0).any():
-        return float("inf")
     return float((p[held] * np.log(p[held] / q[held])).sum())
 
 

@@ -166,7 +166,7 @@ def _fixed(graph: Graph) -> dict[str, PerTensor]:
 
 def _sources(graph: Graph, stored: set[str]) -> set[str]:
     """Stored tensors that do not merely repeat the values of others."""
-    repeats = set()
+    repeats: set[str] = set()
     for op in graph.ops:
         moves = op.kind in MOVES and op.inputs[0] in stored and not _pads_with_a_value(op)
         if moves or op.kind in ("concat", "embedding"):
@@ -182,22 +182,21 @@ def _pads_with_a_value(op: Op) -> bool:
 
 def _stored(graph: Graph, raw: Mapping[str, PerTensor]) -> set[str]:
     """The tensors that get a per-tensor format."""
-    loose = _loose(graph, raw)
-    open_ = loose | {name for name in graph.inputs if name not in raw}
+    begin = normalization(graph, raw)
     stored = set(raw)
     for op in graph.ops:
         if op.kind not in FLOAT_ONLY:
             stored.update(name for name in op.outputs if graph.tensors[name].dtype == "float32")
-            stored.update(_stored_operands(graph, op, open_, set(raw)))
-    return stored - loose
+            if op.outputs[0] not in begin.results:
+                stored.update(_stored_operands(graph, op))
+    return stored - begin.loose
 
 
-def _stored_operands(graph: Graph, op: Op, open_: set[str], raw: set[str]) -> Iterator[str]:
+def _stored_operands(graph: Graph, op: Op) -> Iterator[str]:
     """Inputs that this op reads as integers: activations, states, and constant operands of its arithmetic."""
-    tabled = op.kind in BINARY and (not (open_ | raw).isdisjoint(op.inputs) or _scalar(graph, op))
+    tabled = op.kind in BINARY and _scalar(graph, op)
     for name in _operands(op):
-        folded = (name in graph.constants and tabled) or (name in open_ and foldable(graph, op))
-        if graph.tensors[name].dtype == "float32" and not folded:
+        if graph.tensors[name].dtype == "float32" and not (tabled and name in graph.constants):
             yield name
 
 
@@ -213,33 +212,66 @@ def _scalar(graph: Graph, op: Op) -> bool:
     return any(name in graph.constants and graph.tensors[name].size == 1 for name in op.inputs)
 
 
-def foldable(graph: Graph, op: Op) -> bool:
-    """Whether the op treats each element alone, or moves them, and has one variable input: a table can hold it."""
-    variable = [name for name in op.inputs if name not in graph.constants]
-    return len(variable) == 1 and op.kind in (*TABLE_MOVES, *BINARY, *FUNCTIONS, "affine")
+@dataclass(frozen=True)
+class Normalization:
+    """The ops between the inputs and the first stored tensors: one table, or one `quantize`, holds them.
+
+    Attributes:
+        results: what they make.
+        loose: of these, the results inside, which are never stored.
+    """
+
+    results: frozenset[str]
+    loose: frozenset[str]
 
 
-def _loose(graph: Graph, raw: Mapping[str, PerTensor]) -> set[str]:
-    """Tensors inside the normalization of an input: the next op still belongs to it."""
+def normalization(graph: Graph, raw: Mapping[str, PerTensor]) -> Normalization:
+    """Follow bytes through any function of one value, and floats through sums and products with constants."""
     readers, kept = graph.consumers(), graph.kept()
     bytes_ = {name for name, format_ in raw.items() if format_.dtype == "uint8"}
-    inside = bytes_ | {name for name in graph.inputs if name not in raw and graph.tensors[name].dtype == "float32"}
-    loose: set[str] = set()
+    from_bytes = set(bytes_)
+    from_floats = {name for name in graph.inputs if name not in raw and graph.tensors[name].dtype == "float32"}
     per_channel: set[str] = set()
+    results: set[str] = set()
+    loose: set[str] = set()
     for op in graph.ops:
-        if inside.isdisjoint(op.inputs) or not foldable(graph, op):
+        inside = next((n for n in (from_bytes, from_floats) if not n.isdisjoint(op.inputs)), None)
+        if inside is None or not foldable(graph, op, linear=inside is from_floats):
             continue
         output = op.outputs[0]
-        if not per_channel.isdisjoint(op.inputs) or (op.kind not in TABLE_MOVES and not _alike(graph, op)):
+        results.add(output)
+        if not per_channel.isdisjoint(op.inputs) or not _alike(graph, op):
             per_channel.add(output)
         if op.kind in TABLE_MOVES and not bytes_.isdisjoint(op.inputs):
             bytes_.add(output)
             inside.add(output)
-        elif output not in kept and readers[output]:
-            if all(_goes_on(graph, graph.ops[index], output in per_channel) for index in readers[output]):
-                inside.add(output)
-                loose.add(output)
-    return loose
+            continue
+        nexts = [graph.ops[index] for index in readers[output]]
+        moves_on = output in per_channel or op.kind in TABLE_MOVES
+        if nexts and output not in kept and all(_goes_on(graph, n, moves_on, inside is from_floats) for n in nexts):
+            inside.add(output)
+            loose.add(output)
+    return Normalization(frozenset(results), frozenset(loose))
+
+
+def foldable(graph: Graph, op: Op, linear: bool) -> bool:
+    """Whether one table per channel can hold the op, or one factor and offset if `linear`.
+
+    It has one variable input, treats each element alone with constants that differ along one axis at most, or moves
+    elements.
+    """
+    constants = [name for name in op.inputs if name in graph.constants]
+    along = [sum(size > 1 for size in graph.tensors[name].shape) for name in constants]
+    known = op.kind in TABLE_MOVES or (_linear(graph, op) if linear else op.kind in (*BINARY, *FUNCTIONS, "affine"))
+    return known and len(op.inputs) - len(constants) == 1 and max(along, default=0) <= 1
+
+
+def _linear(graph: Graph, op: Op) -> bool:
+    """Whether the op, with constants, is a factor and an offset."""
+    attrs = attrs_of(op)
+    bounded = (attrs.get("low", -np.inf), attrs.get("high", np.inf)) != (-np.inf, np.inf)
+    inverse = op.kind == "div" and op.inputs[0] in graph.constants
+    return op.kind in (*BINARY, "affine") and not bounded and not inverse
 
 
 def _alike(graph: Graph, op: Op) -> bool:
@@ -247,11 +279,10 @@ def _alike(graph: Graph, op: Op) -> bool:
     return len(op.inputs) == 1 or (op.kind != "affine" and _scalar(graph, op))
 
 
-def _goes_on(graph: Graph, following: Op, per_channel: bool) -> bool:
-    """Whether the next op still belongs: arithmetic does, a permute only while channels are not the last axis."""
-    return foldable(graph, following) and (
-        following.kind not in TABLE_MOVES or (per_channel and following.kind == "permute")
-    )
+def _goes_on(graph: Graph, following: Op, moves_on: bool, linear: bool) -> bool:
+    """Whether the next op still belongs: arithmetic does, a permute only while channels may not be the last axis."""
+    moves = following.kind in TABLE_MOVES
+    return foldable(graph, following, linear) and (not moves or (moves_on and following.kind == "permute"))
 
 
 def annotate(graph: Graph, groups: Iterable[Group], ranges: Mapping[str, Range]) -> Graph:
