@@ -5,6 +5,7 @@ import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from edgesmith.toolchain import compile_library
 
 HOST_FOLDERS = ("reference", "x86")
 C_TYPES = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint8_t": ctypes.c_uint8, "float": ctypes.c_float}
+Sanitizer = Literal["undefined", "address"] | None
 CANARY = 0xA5
 MARGIN = 64  # bytes after every block that a kernel must leave alone
 
@@ -27,9 +29,10 @@ def sources(folder: str) -> list[Path]:
 
 
 @functools.cache
-def library(folder: str, sanitize: str | None = None, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
+def library(folder: str, sanitize: Sanitizer = None, flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     """All kernels as one library, those of `folder` first."""
-    built = compile_library(sources(folder), [FOLDER / "include"], sanitize=sanitize, flags=flags)
+    compiler = "gcc" if sanitize == "address" else "zig"
+    built = compile_library(sources(folder), [FOLDER / "include"], sanitize=sanitize, flags=flags, compiler=compiler)
     return ctypes.CDLL(str(built))
 
 
@@ -47,7 +50,7 @@ def call(
     op: Op,
     arrays: Sequence[np.ndarray],
     folder: str = "reference",
-    sanitize: str | None = None,
+    sanitize: Sanitizer = None,
     flags: tuple[str, ...] = (),
     over: int | None = None,
 ) -> list[np.ndarray]:
