@@ -24,12 +24,12 @@ def test_cycles_by_hand(target):
 
 
 def test_latency_and_energy_carry_their_error(target):
-    """1,500 cycles at 1 MHz are 1.5 ms; 20 mW for 1.5 ms are 30 uJ."""
+    """1,500 cycles at 1 MHz are 1.5 ms; 20 mW for 1.5 ms are 30 uJ, off by up to 1.1 * 1.2."""
     milliseconds = latency(target, {"alu": 1636.3636363636363})
     assert (milliseconds.value, milliseconds.unit, milliseconds.kind) == (pytest.approx(1.5), "ms", "estimated")
     assert milliseconds.spread == pytest.approx(0.15) and "within 10%" in milliseconds.how
     joules = energy(target, milliseconds)
-    assert joules.value == pytest.approx(30.0) and joules.spread == pytest.approx(6.0)
+    assert joules.value == pytest.approx(30.0) and joules.spread == pytest.approx(0.32 * 30)
 
 
 def test_an_unknown_error_is_said(target):

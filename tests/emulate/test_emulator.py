@@ -1,5 +1,6 @@
 """The emulated board against hand-written assembly: counts, faults, stack, layers, limits."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,6 +202,13 @@ def test_every_core_counts_the_same_loop(tmp_path, name):
 def test_a_core_without_emulation_is_refused(board):
     with pytest.raises(Unsupported, match="esp32c3"):
         Emulator(board.firmware, load("esp32c3"))
+
+
+def test_a_memory_of_odd_size_is_refused(board):
+    """Rounding it up would let a touch outside pass."""
+    odd = tuple(dataclasses.replace(m, size_bytes=m.size_bytes - 2048) for m in board.firmware.memories)
+    with pytest.raises(Unsupported, match="need multiples of 4096"):
+        Emulator(dataclasses.replace(board.firmware, memories=odd), board.target)
 
 
 def test_a_missing_emulator_names_the_command(board, monkeypatch):

@@ -46,9 +46,13 @@ def latency(target: Target, counts: Mapping[str, float]) -> Reading:
 
 
 def energy(target: Target, milliseconds: Reading) -> Reading:
-    """Microjoules of `milliseconds` at the target's active power."""
+    """Microjoules of `milliseconds` at the target's active power; the errors of both multiply."""
     how = f"{target.power.active_mw:g} mW times {milliseconds.value:.4g} ms"
-    return _estimate(target.power.active_mw * milliseconds.value, "uJ", how, target.power.error)
+    value, error = target.power.active_mw * milliseconds.value, target.power.error
+    if error is not None and milliseconds.kind == "estimated":
+        unknown = milliseconds.spread is None or not milliseconds.value
+        error = None if unknown else (1 + error) * (1 + (milliseconds.spread or 0.0) / milliseconds.value) - 1
+    return _estimate(value, "uJ", how, error)
 
 
 def predict(target: Target, macs: Mapping[str, float], integer: bool = True) -> Reading:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Self, cast
 import numpy as np
 
 from edgesmith.core.errors import BadInput, EdgesmithError, Missing, Unsupported
-from edgesmith.core.target import Target
+from edgesmith.core.target import Memory, Target
 from edgesmith.emulate import cost
 from edgesmith.emulate.instructions import CLASSES, EXTRAS, Listing, disassemble
 from edgesmith.emulate.wire import receive, send
@@ -22,6 +22,7 @@ from edgesmith.toolchain.library import compile_library
 COUNTER = Path(__file__).parent / "counter.c"
 MARKER = "edgesmith_layer"
 GUARD_BYTES = 16
+PAGE_BYTES = 4096
 
 
 class EmulationFault(EdgesmithError):
@@ -84,7 +85,7 @@ class Emulator:
         timeout_s: float = 300,
         max_instructions: int = 100_000_000_000,
     ) -> None:
-        _check(target)
+        _check(target, firmware.memories)
         self.firmware, self.target = firmware, target
         self.timeout_s, self.max_instructions, self.layers = timeout_s, max_instructions, layers
         self._flash, self._ram = firmware.memories
@@ -265,15 +266,21 @@ class Emulator:
             ) from error
 
 
-def _span(memory: Any) -> str:
+def _span(memory: Memory) -> str:
     return f"{memory.origin:#010x} .. {memory.origin + memory.size_bytes:#010x}"
 
 
-def _check(target: Target) -> None:
+def _check(target: Target, memories: tuple[Memory, ...]) -> None:
     if target.isa != "thumb":
         raise Unsupported(
             f"emulate: {target.name} has a {target.core} core; need a Cortex-M. Compile for it, but run elsewhere."
         )
+    for memory in memories:
+        if memory.origin % PAGE_BYTES or memory.size_bytes % PAGE_BYTES:
+            raise Unsupported(
+                f"emulate: {target.name}: {memory.name} is {memory.size_bytes} bytes at {memory.origin:#x}; need "
+                f"multiples of {PAGE_BYTES}, the emulator's page. Round the region down in a TOML of your own."
+            )
     if importlib.util.find_spec("unicorn") is None:
         raise Missing(
             'emulate: unicorn is not installed; need it for emulated boards. pip install "edgesmith[firmware]"'
