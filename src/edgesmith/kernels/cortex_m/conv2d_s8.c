@@ -13,6 +13,8 @@ typedef struct {
     int32_t run, run_words;  /* one row of the window in one group: activations, words of the column */
     int32_t words;           /* one column */
     int32_t together;        /* pixels of a full tile */
+    int32_t last_y, last_x;  /* last first cell of a window that lies inside x, its rows in one piece; else -1 */
+    int flat;                /* one cell under each output pixel, side by side: x is the matrix */
 } geometry;
 
 static geometry geometry_of(const es_conv2d_s8_params *p) {
@@ -22,6 +24,11 @@ static geometry geometry_of(const es_conv2d_s8_params *p) {
     g.run = p->kernel_w * g.in_per;
     g.run_words = (g.run + 1) / 2;
     g.words = p->kernel_h * g.run_words;
+    const int side_by_side = p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1);
+    g.last_y = p->in_h - 1 - (p->kernel_h - 1) * p->dilation_h;
+    g.last_x = side_by_side ? p->in_w - p->kernel_w : -1;
+    g.flat = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && p->pad_top == 0 &&
+             p->pad_left == 0 && p->out_w == p->in_w && p->out_h <= p->in_h;
     g.together = 16 * g.words <= COLUMN_BYTES ? 4 : 2;
     return g;
 }
@@ -42,26 +49,41 @@ static void stage_run(const es_conv2d_s8_params *p, int32_t in_per, const int8_t
     }
 }
 
+/* A window of `rows` rows inside x whose cells lie side by side; x_step: from one row of x to the next. */
+static __attribute__((noinline)) void gather_inside(const int8_t *x, int32_t x_step, int32_t rows, int32_t run,
+                                                    uint32_t *column, int32_t step) {
+    const int32_t column_step = (run + 1) / 2 * step;
+    for (; rows > 0; rows--, x += x_step, column += column_step) es_widen(x, run, column, step);
+}
+
+/* The column of any window, row by row. */
+static __attribute__((noinline)) void gather_any(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x,
+                                                 int32_t iy, int32_t ix, uint32_t *column, int32_t step, int8_t *run) {
+    for (int32_t ky = 0; ky < p->kernel_h; ky++, iy += p->dilation_h, column += g->run_words * step) {
+        stage_run(p, g->in_per, iy >= 0 && iy < p->in_h ? x + iy * p->in_w * p->in_c : NULL, ix, run);
+        es_widen(run, g->run, column, step);
+    }
+}
+
 /* The column of the window whose first cell is (iy, ix), for the group that starts at x. */
 static void gather(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x, int32_t iy, int32_t ix,
                    uint32_t *column, int32_t step, int8_t *run) {
-    const int side_by_side = p->kernel_w == 1 || (p->dilation_w == 1 && p->groups == 1);
-    const int direct = side_by_side && ix >= 0 && ix + p->kernel_w <= p->in_w;
     const int32_t row = p->in_w * p->in_c;
-    for (int32_t ky = 0; ky < p->kernel_h; ky++, iy += p->dilation_h, column += g->run_words * step) {
-        const int inside = iy >= 0 && iy < p->in_h;
-        if (direct && inside) {
-            es_widen(x + iy * row + ix * p->in_c, g->run, column, step);
-        } else {
-            stage_run(p, g->in_per, inside ? x + iy * row : NULL, ix, run);
-            es_widen(run, g->run, column, step);
-        }
+    if (iy >= 0 && iy <= g->last_y && ix >= 0 && ix <= g->last_x) {
+        gather_inside(x + iy * row + ix * p->in_c, row * p->dilation_h, p->kernel_h, g->run, column, step);
+    } else {
+        gather_any(p, g, x, iy, ix, column, step, run);
     }
 }
 
 /* The columns of P neighbouring output pixels from (oy, ox) on, for the group that starts at x. */
 static void gather_tile(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x, int32_t oy, int32_t ox,
                         uint32_t *columns, int32_t P, int8_t *run) {
+    if (g->flat) {
+        x += (oy * p->in_w + ox) * p->in_c;
+        for (int32_t i = 0; i < P; i++, x += p->in_c) es_widen(x, g->run, columns + i, P);
+        return;
+    }
     for (int32_t i = 0; i < P; i++) {
         gather(p, g, x, oy * p->stride_h - p->pad_top, ox * p->stride_w - p->pad_left, columns + i, P, run);
         if (++ox == p->out_w) {
