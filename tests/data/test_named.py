@@ -153,6 +153,24 @@ def test_wav_files_come_back_as_written_and_others_are_refused(tmp_path, nprng):
     (tmp_path / "c.wav").write_bytes(b"RIFF\xff\xff\xff\xffWAVE")
     with pytest.raises(BadInput, match="no WAV"):
         read_wav(tmp_path / "c.wav")
+    (tmp_path / "d.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:-3])
+    with pytest.raises(BadInput, match="cut short"):
+        read_wav(tmp_path / "d.wav")
+
+
+def test_a_changed_wav_is_sound_or_a_clear_error(tmp_path, nprng):
+    path = tmp_path / "a.wav"
+    write_wav(path, np.arange(50))
+    good = path.read_bytes()
+    for _ in range(2000):
+        mutant = bytearray(good[: nprng.integers(20, len(good) + 1)])
+        for _ in range(nprng.integers(1, 5)):
+            mutant[nprng.integers(min(60, len(mutant)))] = nprng.integers(256)
+        path.write_bytes(mutant)
+        try:
+            assert read_wav(path).nbytes <= 100
+        except BadInput as error:
+            assert str(path) in str(error)
 
 
 @needs_data

@@ -105,15 +105,18 @@ def read_wav(path: Path, rate: int | None = None) -> np.ndarray:
     """
     try:
         with wave.open(str(path), "rb") as file:
-            form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
-            content = file.readframes(min(file.getnframes(), path.stat().st_size // 2))
-    except (wave.Error, EOFError, OSError) as error:
+            form, frames = (file.getnchannels(), file.getsampwidth(), file.getframerate()), file.getnframes()
+            # Reading takes memory for as much as the header claims, so the claim is checked first.
+            content = file.readframes(frames) if 2 * frames <= path.stat().st_size else b""
+    except (wave.Error, EOFError, OSError, RuntimeError) as error:
         raise BadInput(f"data: {path} is no WAV file ({error}).") from error
     if form[:2] != (1, 2) or (rate is not None and form[2] != rate):
         raise BadInput(
             f"data: {path} has {form[0]} channels of {8 * form[1]} bits at {form[2]} Hz; need one channel of 16 bits"
             f"{f' at {rate} Hz' if rate else ''}. Convert it."
         )
+    if len(content) != 2 * frames or not frames:
+        raise BadInput(f"data: {path} says {frames} samples but holds another number. It is cut short or damaged.")
     return np.frombuffer(content, "<i2").astype(np.int16)
 
 
