@@ -1,0 +1,181 @@
+"""The passes that make a lowered graph canonical, each Graph -> Graph; what is computed stays the same."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from edgesmith.core import ops
+from edgesmith.core.graph import Attr, Graph, Op, Tensor
+from edgesmith.lower.layout import settle_layout
+
+WEIGHTED = ("conv2d", "conv_transpose2d", "linear")
+CLAMPED = (*WEIGHTED, "add", "sub", "mul", "div", "clamp")
+MOVEMENT = ("permute", "reshape")
+NO_LIMITS = (-np.inf, np.inf)
+
+
+def canonical(graph: Graph, fold: bool = True) -> Graph:
+    """Settle layouts; fold batch norms (unless told not to) and padding; fuse activations; share equal ops."""
+    graph = share(settle_layout(spread_formats(graph)))
+    if fold:
+        graph = fold_affine(graph)
+    return fuse_clamps(fold_padding(graph))
+
+
+def channels_last_input(graph: Graph) -> Graph:
+    """Let an input (1, C, H, W) that is only permuted to (1, H, W, C) come in that way; the name stays."""
+    for name in graph.inputs:
+        readers = graph.consumers()[name]
+        orders = {graph.ops[index].attrs.get("axes") for index in readers if graph.ops[index].kind == "permute"}
+        plain = all(graph.ops[index].kind == "permute" for index in readers)
+        if readers and plain and orders == {(0, 2, 3, 1)} and name not in graph.kept():
+            graph = _turned(graph, name, (0, 2, 3, 1))
+    return graph
+
+
+def _turned(graph: Graph, name: str, axes: tuple[int, ...]) -> Graph:
+    """The input with its axes permuted, in place of the permutes that read it."""
+    old = graph.tensors[name]
+    gone = {op.outputs[0] for op in graph.ops if op.inputs == (name,)} - graph.kept()
+    if len(gone) < sum(op.inputs == (name,) for op in graph.ops):
+        return graph
+    ops_ = [
+        replace(op, inputs=tuple(name if n in gone else n for n in op.inputs))
+        for op in graph.ops
+        if op.inputs != (name,)
+    ]
+    tensors = {key: tensor for key, tensor in graph.tensors.items() if key not in gone}
+    tensors[name] = replace(old, shape=tuple(old.shape[axis] for axis in axes))
+    return replace(graph, ops=tuple(ops_), tensors=tensors)
+
+
+def spread_formats(graph: Graph) -> Graph:
+    """Data movement changes no value, so its input and its result share a format where one of them has none."""
+    tensors, readers = dict(graph.tensors), graph.consumers()
+    kept = graph.kept()
+    for op in reversed(graph.ops):
+        x = op.inputs[0]
+        wanted = {tensors[graph.ops[i].outputs[0]].format for i in readers[x] if graph.ops[i].kind in MOVEMENT}
+        alone = all(graph.ops[i].kind in MOVEMENT for i in readers[x]) and x not in kept
+        per_tensor = x not in graph.constants and x not in graph.inputs
+        if op.kind in MOVEMENT and alone and per_tensor and len(wanted) == 1 and tensors[x].format is None:
+            tensors[x] = replace(tensors[x], format=wanted.pop())
+    for op in graph.ops:
+        if op.kind in MOVEMENT and tensors[op.outputs[0]].format is None and op.inputs[0] not in graph.constants:
+            tensors[op.outputs[0]] = replace(tensors[op.outputs[0]], format=tensors[op.inputs[0]].format)
+    return replace(graph, tensors=tensors)
+
+
+def share(graph: Graph) -> Graph:
+    """Equal ops on equal inputs become one."""
+    seen: dict[tuple[object, ...], tuple[str, ...]] = {}
+    names: dict[str, str] = {}
+    kept, result = graph.kept(), []
+    for op in graph.ops:
+        op = replace(op, inputs=tuple(names.get(name, name) for name in op.inputs))
+        formats = tuple(graph.tensors[name].format for name in op.outputs)
+        key = (op.kind, op.inputs, tuple(sorted(op.attrs.items())), formats)
+        if key in seen and not kept.intersection(op.outputs):
+            names.update(zip(op.outputs, seen[key], strict=True))
+            continue
+        seen.setdefault(key, op.outputs)
+        result.append(op)
+    return replace(graph, ops=tuple(result)).pruned()
+
+
+def _sole_producer(graph: Graph, op: Op, kinds: tuple[str, ...]) -> int | None:
+    """Index of the op that makes op's first input, when nothing else reads that and it is not stored in a format."""
+    x = op.inputs[0]
+    index = graph.producer().get(x)
+    if index is None or graph.ops[index].kind not in kinds:
+        return None
+    free = len(graph.consumers()[x]) == 1 and x not in graph.kept() and graph.tensors[x].format is None
+    return index if free else None
+
+
+def _limits(op: Op) -> tuple[float, float]:
+    attrs = ops.attrs_of(op)
+    return float(attrs["low"]), float(attrs["high"])  # type: ignore[arg-type]
+
+
+def _joined(graph: Graph, index: int, second: Op, inputs: tuple[str, ...], attrs: dict[str, Attr]) -> Graph:
+    """The op at `index` with other inputs and attributes, making what `second` made; `second` goes."""
+    first = replace(graph.ops[index], inputs=inputs, attrs=attrs, outputs=second.outputs)
+    kept = [first if i == index else op for i, op in enumerate(graph.ops) if op is not second]
+    return replace(graph, ops=tuple(kept)).pruned()
+
+
+def fold_affine(graph: Graph) -> Graph:
+    """A scale and shift per channel goes into the weights and bias of the layer before it."""
+    for op in graph.ops:
+        if op.kind != "affine":
+            continue
+        index = _sole_producer(graph, op, WEIGHTED)
+        if index is not None and _foldable(graph, graph.ops[index], op):
+            graph = _folded(graph, index, op)
+    return graph
+
+
+def _foldable(graph: Graph, layer: Op, affine: Op) -> bool:
+    parameters = (*layer.inputs[1:], *affine.inputs[1:])
+    plain = all(name in graph.constants and graph.tensors[name].format is None for name in parameters)
+    return plain and _limits(layer) == NO_LIMITS
+
+
+def _folded(graph: Graph, index: int, affine: Op) -> Graph:
+    layer = graph.ops[index]
+    w, bias, scale, shift = (graph.constants[n].astype(np.float64) for n in (*layer.inputs[1:], *affine.inputs[1:]))
+    arrays = (w * scale.reshape(-1, *(1,) * (w.ndim - 1)), bias * scale + shift)
+    names = []
+    for name, array in zip(layer.inputs[1:], arrays, strict=True):
+        graph, placed = _with_constant(graph, name, array.astype(np.float32))
+        names.append(placed)
+    return _joined(graph, index, affine, (layer.inputs[0], *names), dict(layer.attrs))
+
+
+def _with_constant(graph: Graph, name: str, array: np.ndarray) -> tuple[Graph, str]:
+    """A changed constant: under its own name where one op reads it, else under a new one."""
+    if len(graph.consumers()[name]) > 1 or name in graph.kept():
+        name = next(new for i in range(2, 2 + len(graph.tensors)) if (new := f"{name}.{i}") not in graph.tensors)
+    tensors = {**graph.tensors, name: Tensor(name, array.shape)}
+    return replace(graph, tensors=tensors, constants={**graph.constants, name: array}), name
+
+
+def fold_padding(graph: Graph) -> Graph:
+    """Zeros written around a convolution's input become its own padding."""
+    makers, result = graph.producer(), list(graph.ops)
+    for index, op in enumerate(result):
+        source = makers.get(op.inputs[0]) if op.kind == "conv2d" else None
+        if source is not None and result[source].kind == "pad" and _pads_cells(graph, result[source]):
+            result[index] = _with_padding(op, result[source])
+    return replace(graph, ops=tuple(result)).pruned()
+
+
+def _pads_cells(graph: Graph, pad: Op) -> bool:
+    attrs = ops.attrs_of(pad)
+    before, after = graph.tensors[pad.inputs[0]].format, graph.tensors[pad.outputs[0]].format
+    sides = [attrs[key][axis] for key in ("before", "after") for axis in (0, 3)]  # type: ignore[index]
+    return attrs["value"] == 0 and not any(sides) and after in (None, before)
+
+
+def _with_padding(conv: Op, pad: Op) -> Op:
+    before, after = pad.attrs["before"], pad.attrs["after"]
+    extra = (before[1], after[1], before[2], after[2])  # type: ignore[index]
+    own = ops.attrs_of(conv)["padding"]
+    padding = tuple(a + b for a, b in zip(own, extra, strict=True))  # type: ignore[call-overload]
+    return replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]), attrs={**conv.attrs, "padding": padding})
+
+
+def fuse_clamps(graph: Graph) -> Graph:
+    """A relu or clamp becomes the bounds of the op before it."""
+    for op in graph.ops:
+        if op.kind != "clamp":
+            continue
+        current = next((other for other in graph.ops if other.outputs == op.outputs), None)
+        index = _sole_producer(graph, current, CLAMPED) if current is not None else None
+        if current is None or index is None:
+            continue
+        first = graph.ops[index]
+        low, high = (float(np.clip(limit, *_limits(current))) for limit in _limits(first))
+        graph = _joined(graph, index, current, first.inputs, {**first.attrs, "low": low, "high": high})
+    return graph

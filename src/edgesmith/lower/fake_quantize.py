@@ -1,0 +1,74 @@
+"""Rounding to a stored format and back, as one op that export keeps: how a module says that a tensor is quantized."""
+
+import torch
+from torch import Tensor
+
+from edgesmith.core.errors import Unsupported
+from edgesmith.core.formats import Format, PerChannel, PerTensor
+
+RANGES = {(-128, 127): "int8", (0, 255): "uint8", (-32768, 32767): "int16", (-(2**31), 2**31 - 1): "int32"}
+SYMMETRIC = {(-127, 127): "int8", (1 - 2**31, 2**31 - 1): "int32"}
+NO_AXIS = -1
+
+
+def _shaped(scale: Tensor, x: Tensor, axis: int) -> Tensor:
+    """The scale in the dtype of x, ready to broadcast along `axis`."""
+    shape = [1] * x.ndim
+    if axis != NO_AXIS:
+        shape[axis] = -1
+    return scale.to(x.dtype).reshape(shape if axis != NO_AXIS else ())
+
+
+@torch.library.custom_op("edgesmith::fake_quantize", mutates_args=())
+def fake_quantize(x: Tensor, scale: Tensor, zero_point: int, low: int, high: int, axis: int = NO_AXIS) -> Tensor:
+    """x rounded to the grid scale * (q - zero_point), q in [low, high]; half to even.
+
+    Gradients pass straight through where q lies inside the range (arXiv:1712.05877, section 3).
+
+    Args:
+        x: float, any shape.
+        scale: (1,), or (channels,) along `axis`; kept in float64, so that a format survives the way back.
+        axis: of the channels; -1 for one scale.
+    """
+    step = _shaped(scale, x, axis)
+    return (torch.round(x / step) + zero_point).clamp(low, high).sub(zero_point).mul(step)
+
+
+@fake_quantize.register_fake
+def _shape(x: Tensor, scale: Tensor, zero_point: int, low: int, high: int, axis: int = NO_AXIS) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _save(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    x, scale, zero_point, low, high, axis = inputs
+    stored = torch.round(x / _shaped(scale, x, axis)) + zero_point
+    ctx.save_for_backward((stored >= low) & (stored <= high))
+
+
+def _backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+    (inside,) = ctx.saved_tensors
+    return gradient * inside, None, None, None, None, None
+
+
+fake_quantize.register_autograd(_backward, setup_context=_save)
+
+
+def settings(format_: Format) -> tuple[list[float], int, int, int, int]:
+    """A format as the op's arguments: scales, zero_point, low, high, axis."""
+    if isinstance(format_, PerTensor):
+        low, high = next(bounds for bounds, dtype in RANGES.items() if dtype == format_.dtype)
+        return [format_.scale], format_.zero_point, low, high, NO_AXIS
+    low, high = next(bounds for bounds, dtype in SYMMETRIC.items() if dtype == format_.dtype)
+    return list(format_.scales), 0, low, high, format_.axis
+
+
+def format_of(scales: list[float], zero_point: int, low: int, high: int, axis: int) -> Format:
+    """Inverse of `settings`.
+
+    Raises:
+        Unsupported: a range that no stored type has.
+    """
+    dtype = (RANGES if axis == NO_AXIS else SYMMETRIC).get((low, high))
+    if dtype is None or (axis != NO_AXIS and zero_point):
+        raise Unsupported(f"rounds to [{low}, {high}] with zero point {zero_point}; no stored type has that range.")
+    return PerTensor(scales[0], zero_point, dtype) if axis == NO_AXIS else PerChannel(tuple(scales), axis, dtype)
