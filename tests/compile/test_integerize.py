@@ -282,3 +282,34 @@ def test_agreement_names_the_layer_that_breaks(nprng):
     broken = replace(made, constants={**made.constants, bias: made.constants[bias] + 2000})
     found = {layer.tensor: layer.holds for layer in layer_agreement(marked, broken, samples, numpy_reference)}
     assert found == {a: True, b: False}
+
+
+def test_stacked_recurrent_states_move_as_int16(nprng):
+    """Two LSTM layers whose states are kept as torch keeps them, (layers, 1, H)."""
+    s, size = Sketch(), 6
+    x = s.input(4, 1, size)
+    h, c = s.state(2, 1, size), s.state(2, 1, size)
+    ends = ([], [])
+    for layer in range(2):
+        cut = {"starts": (layer, 0, 0), "ends": (layer + 1, 1, size), "steps": (1, 1, 1)}
+        states = [s("reshape", s("slice", rows, **cut), shape=(size,)) for rows in (h, c)]
+        shapes = ((24, 6), (24, 6), (24,), (24,))
+        x, *after = s("lstm", x, *states, *(s.const(nprng.normal(size=shape) * 0.5) for shape in shapes))
+        for kept, end in zip(ends, after, strict=True):
+            kept.append(s("reshape", end, shape=(1, 1, size)))
+    graph = s.graph(x, updates=[s("concat", *kept, axis=0) for kept in ends])
+    made = check_agreement(graph, samples_of(nprng, graph, 10))
+    assert not {"dequantize", "lstm", "rescale_s8"} & set(kinds(made))
+    assert [str(state.initial.dtype) for state in made.states] == ["int8", "int16"]
+
+
+def test_int16_readings_that_no_integer_op_reads_go_through_floats(nprng):
+    """An accelerometer's int16 values, scaled: dequantized, computed in float, quantized for the layer."""
+    s = Sketch()
+    x = s("mul", s.input(1, 6), s.const([1 / 1000]))
+    y = s("linear", x, s.const(nprng.normal(size=(3, 6))), s.const(np.zeros(3)))
+    graph = s.graph(y)
+    readings = [nprng.integers(-4000, 4000, (1, 6)) for _ in range(6)]
+    floats, ints = ([{"in0": v.astype(dtype)} for v in readings] for dtype in ("float32", "int16"))
+    made = check_agreement(graph, floats, {"in0": PerTensor(1.0, 0, "int16")}, ints)
+    assert kinds(made) == ["dequantize", "mul", "quantize", "linear_s8"]

@@ -58,10 +58,17 @@ def test_a_state_has_the_format_of_its_update():
     assert (y, state) in members(s.graph(y, updates=[y])) or (state, y) in members(s.graph(y, updates=[y]))
 
 
-def test_an_lstm_cell_holds_twice_the_peak_in_a_power_of_two():
-    assert cell_format(0.4) == PerTensor(2.0**-15, 0, "int16")
-    assert cell_format(3.9) == PerTensor(2.0**-12, 0, "int16")
-    assert cell_format(4.1) == PerTensor(2.0**-11, 0, "int16")
+def test_an_lstm_cell_holds_four_times_the_peak_in_a_power_of_two():
+    """2^15 steps of 2^-k reach 2^(15 - k): 1, 2, 8 and 16 here."""
+    peaks = {0.24: 15, 0.26: 14, 1.9: 12, 2.1: 11}
+    assert {peak: cell_format(peak) for peak in peaks} == {p: PerTensor(2.0**-k, 0, "int16") for p, k in peaks.items()}
+
+
+def test_a_constant_part_of_a_concatenation_is_stored_as_the_whole_is():
+    s = Sketch()
+    token = s.const(np.ones((1, 1, 4)))
+    whole = s("concat", token, s("gelu", s.input(1, 3, 4)), axis=1)
+    assert (token, "gelu0", whole) in members(s.graph(whole))
 
 
 def test_a_value_that_is_padded_in_widens_the_range():

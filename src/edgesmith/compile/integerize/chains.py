@@ -47,7 +47,8 @@ class Chains:
         if self._builder.format(output) is None:
             self._open[output] = chain
             return True
-        return chain.computes and self._close(chain, output)
+        alone = len(chain.steps) == 1 and op.kind in FUNCTIONS  # its own rule makes the same table sooner
+        return chain.computes and not alone and self._close(chain, output)
 
     def realize(self, names: tuple[str, ...]) -> None:
         """Carry out in float the runs that end in one of these tensors."""

@@ -10,6 +10,7 @@ from edgesmith.core.formats import PerChannel, PerTensor
 from edgesmith.core.graph import Op
 from edgesmith.core.ops.elementwise import FUNCTIONS
 
+GATES = ("w_ih", "w_hh", "b_ih", "b_hh")
 WEIGHTS = ("w", "w_ih", "w_hh")  # inputs stored per channel
 
 
@@ -21,11 +22,13 @@ class Rule:
         emit: appends the integer form.
         parameters: inputs that must be constants of the graph.
         plain: inputs that are read as they are: indices.
+        wide: inputs that are int16.
     """
 
     emit: Callable[[Builder, Op], None]
     parameters: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
 
 
 MOVING = Rule(movement.move)
@@ -46,9 +49,9 @@ RULES: Mapping[str, Rule] = {
     "softmax": Rule(normalization.softmax),
     "layer_norm": Rule(normalization.normalize, ("gamma", "beta")),
     "rms_norm": Rule(normalization.normalize, ("gamma",)),
-    "lstm": Rule(recurrent.lstm, ("w_ih", "w_hh", "b_ih", "b_hh")),
-    "gru": Rule(recurrent.gru, ("w_ih", "w_hh", "b_ih", "b_hh")),
-    "log_mel": Rule(spectral.log_mel, ("window", "mel")),
+    "lstm": Rule(recurrent.lstm, GATES, wide=("c0",)),
+    "gru": Rule(recurrent.gru, GATES, wide=("h0",)),
+    "log_mel": Rule(spectral.log_mel, ("window", "mel"), wide=("x",)),
     "pad": Rule(movement.pad),
     "embedding": Rule(movement.embedding, plain=("indices",)),
     **dict.fromkeys(
@@ -66,15 +69,19 @@ def rule_for(builder: Builder, op: Op) -> Rule | None:
     variadic = names[-1].endswith("*")
     for index, name in enumerate(op.inputs):
         role = names[0] if variadic else names[index]
-        if not _readable(builder, rule, role, name):
+        if not _readable(builder, rule, op, role, name):
             return None
     return rule
 
 
-def _readable(builder: Builder, rule: Rule, role: str, name: str) -> bool:
+def _readable(builder: Builder, rule: Rule, op: Op, role: str, name: str) -> bool:
     if role in rule.plain:
         return True
+    format_ = builder.format(name)
     if role in rule.parameters:
-        weighted = role not in WEIGHTS or isinstance(builder.format(name), PerChannel)
+        weighted = role not in WEIGHTS or isinstance(format_, PerChannel)
         return name in builder.source.constants and weighted
-    return builder.is_stored(name) and isinstance(builder.format(name), PerTensor)
+    if not builder.is_stored(name) or not isinstance(format_, PerTensor):
+        return False
+    moved = rule is MOVING and format_ == builder.format(op.outputs[0])
+    return moved or (format_.dtype == "int16" if role in rule.wide else format_.dtype in ("int8", "uint8"))

@@ -36,6 +36,7 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "rms_norm": ("gamma",),
     "log_mel": ("window", "mel"),
 }
+CELL_ROOM = 4.0
 CELL_BITS = 15  # of an LSTM's cell: int16 at 2^-15 holds magnitudes below 1
 
 Range = tuple[float, float]
@@ -148,11 +149,16 @@ def _link(graph: Graph, op: Op, links: _Links, stored: set[str]) -> None:
 
 
 def _only_for_concat(graph: Graph, name: str) -> bool:
-    """Whether an op with a free output format makes the tensor, and nothing else reads it."""
+    """Whether an op with a free output format makes the tensor, or it is a constant, and nothing else reads it."""
     maker = graph.producer().get(name)
+    if name in graph.constants:
+        return len(graph.consumers()[name]) == 1
     if maker is None or name in graph.kept() or len(graph.consumers()[name]) > 1:
         return False
-    return graph.ops[maker].kind not in (*MOVES, "softmax", "sigmoid", "tanh", "embedding")
+    kind = graph.ops[maker].kind
+    if kind in MOVES:
+        return _only_for_concat(graph, graph.ops[maker].inputs[0])
+    return kind not in ("softmax", "sigmoid", "tanh", "embedding")
 
 
 def _fixed(graph: Graph) -> dict[str, PerTensor]:
@@ -323,9 +329,13 @@ def _span(graph: Graph, name: str, ranges: Mapping[str, Range]) -> Range:
 
 
 def cell_format(peak: float) -> PerTensor:
-    """int16 at the finest power of two whose range holds twice the peak: cells grow on longer inputs."""
+    """int16 at the finest power of two whose range holds four times the peak.
+
+    The peak is that of the last step; a cell may be larger on the way. Below 2^-12 more bits hardly help: there the
+    gates end.
+    """
     bits = CELL_BITS
-    while bits > 0 and 2 * peak > 32767 * 2.0**-bits:
+    while bits > 0 and CELL_ROOM * peak > 32767 * 2.0**-bits:
         bits -= 1
     return PerTensor(2.0**-bits, 0, "int16")
 
