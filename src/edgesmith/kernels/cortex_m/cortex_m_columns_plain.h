@@ -45,9 +45,87 @@ __attribute__((weak, naked)) void es_sums4(const void *x __attribute__((unused))
 
 #endif
 
+#if defined(__ARM_ARCH_6M__)
+
+/* One activation of a pixel, x taken from its word by `take`: two products in 6 instructions. */
+#define PRODUCTS(take, a, s)                       \
+    take "muls r7, r5, r7\n"                       \
+    "add " s ", r7\n"                              \
+    take "muls r7, r6, r7\n"                       \
+    "add " a ", r7\n"
+
+/* Two pixels of columns: their sums A, then S; `skip` bytes lie between their words and the next. */
+typedef struct {
+    uint32_t sums[4], skip;
+} es_pair_of_pixels;
+
+/* Adds to the sums; x up to end, which lies beyond it. Sums in r8-r11, skip in r12, end in lr. */
+void es_sums2(const void *x, const int8_t *w, const void *end, es_pair_of_pixels *pixels);
+__attribute__((weak, naked)) void es_sums2(const void *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
+                                           const void *end __attribute__((unused)),
+                                           es_pair_of_pixels *pixels __attribute__((unused))) {
+    __asm__ volatile(
+        "push {r4-r7, lr}\n"
+        "mov r4, r8\n"
+        "mov r5, r9\n"
+        "mov r6, r10\n"
+        "mov r7, r11\n"
+        "push {r3-r7}\n"
+        "mov lr, r2\n"
+        "ldmia r3!, {r4-r7}\n"
+        "mov r8, r4\n"
+        "mov r9, r5\n"
+        "mov r10, r6\n"
+        "mov r11, r7\n"
+        "ldr r4, [r3]\n"
+        "mov r12, r4\n"
+        "1:\n"
+        "ldmia r1!, {r2}\n"
+        "ldmia r0!, {r3, r4}\n"
+        "add r0, r12\n"
+        "sxth r5, r2\n"
+        "sxtb r6, r5\n"
+        PRODUCTS("sxth r7, r3\n", "r8", "r10") PRODUCTS("sxth r7, r4\n", "r9", "r11")
+        "asrs r5, r2, #16\n"
+        "sxtb r6, r5\n"
+        PRODUCTS("asrs r7, r3, #16\n", "r8", "r10") PRODUCTS("asrs r7, r4, #16\n", "r9", "r11")
+        "cmp r0, lr\n"
+        "bne 1b\n"
+        "pop {r3}\n"
+        "mov r4, r8\n"
+        "mov r5, r9\n"
+        "mov r6, r10\n"
+        "mov r7, r11\n"
+        "stmia r3!, {r4-r7}\n"
+        "pop {r4-r7}\n"
+        "mov r8, r4\n"
+        "mov r9, r5\n"
+        "mov r10, r6\n"
+        "mov r11, r7\n"
+        "pop {r4-r7, pc}\n");
+}
+
+#endif
+
 /* Adds to sums A and S of P pixels over some words of their columns; P is a constant wherever this is inlined. */
 static inline __attribute__((always_inline)) void es_sums(const uint32_t *x, const int8_t *w, int32_t words, int32_t P,
                                                           uint32_t *a, uint32_t *s) {
+#if defined(__ARM_ARCH_7M__)
+    if (P == 4) { /* s lies behind a */
+        es_sums4(x, w, x + words * P, a);
+        return;
+    }
+#elif defined(__ARM_ARCH_6M__)
+    for (int32_t p = 0; p + 1 < P; p += 2) {
+        es_pair_of_pixels pixels = {{a[p], a[p + 1], s[p], s[p + 1]}, (uint32_t)(4 * P - 8)};
+        es_sums2(x + p, w, x + p + words * P, &pixels);
+        a[p] = pixels.sums[0];
+        a[p + 1] = pixels.sums[1];
+        s[p] = pixels.sums[2];
+        s[p + 1] = pixels.sums[3];
+    }
+    if (P > 1) return;
+#endif
     const int16_t *lane = (const int16_t *)(const void *)x, *packed = (const int16_t *)(const void *)w;
     for (const int16_t *end = packed + 2 * words; packed < end; packed += 2, lane += 2 * P) {
         for (int32_t i = 0; i < 2; i++) {
@@ -74,17 +152,8 @@ static inline __attribute__((always_inline)) void es_tile_of(const es_tile *t, i
         }
         for (int32_t done = 0; done < t->words; done += ES_CHUNK_WORDS) {
             const int32_t left = t->words - done, words = left < ES_CHUNK_WORDS ? left : ES_CHUNK_WORDS;
-            const uint32_t *x = t->x + done * P;
             for (int32_t p = 0; p < P; p++) s[p] = a[p];
-#if defined(__ARM_ARCH_7M__)
-            if (P == 4) {
-                es_sums4(x, w + 4 * done, x + words * P, sums);
-            } else {
-                es_sums(x, w + 4 * done, words, P, a, s);
-            }
-#else
-            es_sums(x, w + 4 * done, words, P, a, s);
-#endif
+            es_sums(t->x + done * P, w + 4 * done, words, P, a, s);
             for (int32_t p = 0; p < P; p++) b[p] += (uint32_t)((int32_t)(s[p] - a[p]) >> 8);
         }
         const es_channel first = es_channel_of(t->multiplier[o], t->shift[o], t->y_zero);

@@ -36,9 +36,19 @@ static inline int8_t es_saturate(int32_t v) {
 #endif
 }
 
+/* High word of a * m, m >= 0. Armv6-M has no long multiplication, so there it is put together from halves. */
+static inline int32_t es_high_word(int32_t a, int32_t m) {
+#if defined(__ARM_ARCH_6M__)
+    const int32_t a_low = a & 0xffff, a_high = a >> 16, m_low = m & 0xffff, m_high = m >> 16;
+    const int32_t middle = a_high * m_low + (int32_t)((uint32_t)a_low * (uint32_t)m_low >> 16);
+    return a_high * m_high + (middle >> 16) + ((a_low * m_high + (middle & 0xffff)) >> 16);
+#else
+    return (int32_t)(((int64_t)a * m) >> 32);
+#endif
+}
+
 static inline int8_t es_channel_apply(es_channel c, int32_t acc) {
-    const int32_t high = (int32_t)(((int64_t)acc * c.multiplier) >> 32);
-    return es_saturate((high + c.bias) >> c.shift);
+    return es_saturate((es_high_word(acc, c.multiplier) + c.bias) >> c.shift);
 }
 
 /* The long way: any m and s. */

@@ -114,24 +114,36 @@ typedef struct {
     int32_t rows, width, y_step; /* outputs; y_step: from one pixel to the next */
 } task;
 
-/* Any window: two neighbouring taps at a time. */
+/* One row of a window, two taps at a time, `next` cells apart; returns the sum and moves *tap on. */
+static inline uint32_t row_sum(const int16_t *x, int32_t next, int32_t kernel_w, const uint32_t **tap, uint32_t sum) {
+    int32_t kx = kernel_w;
+#if defined(__ARM_FEATURE_DSP)
+    if (next == 1) { /* an odd last tap has a weight of 0 beside it, and its cell lies in the row or the scratch behind */
+        for (; kx > 0; kx -= 2, x += 2) sum = (uint32_t)__smlad((int32_t)load(x), (int32_t)*(*tap)++, (int32_t)sum);
+        return sum;
+    }
+#endif
+    for (; kx >= 2; kx -= 2, x += 2 * next) {
+        const uint32_t two = *(*tap)++;
+        sum += (uint32_t)(x[0] * (int16_t)two) + (uint32_t)(x[next] * (int16_t)(two >> 16));
+    }
+    return kx == 0 ? sum : sum + (uint32_t)(x[0] * (int16_t)*(*tap)++);
+}
+
+/* Any window. */
 static void run_any(const es_conv2d_s8_params *p, const task *t) {
-    const int32_t row = p->dilation_h * t->pitch, next = p->dilation_w;
+    const int32_t row = p->dilation_h * t->pitch, kernel_h = p->kernel_h, kernel_w = p->kernel_w, next = p->dilation_w;
+    const int usual = es_shift_is_usual(t->shift);
+    const es_channel c = usual ? es_channel_of(t->multiplier, t->shift, p->y_zero) : (es_channel){0, 0, 0};
     int8_t *y = t->y;
     for (int32_t oy = 0; oy < t->rows; oy++) {
         const int16_t *corner = t->plane + oy * t->row_step;
         for (int32_t ox = 0; ox < t->width; ox++, corner += p->stride_w, y += t->y_step) {
             uint32_t sum = (uint32_t)t->bias;
             const uint32_t *tap = t->taps;
-            for (int32_t ky = 0; ky < p->kernel_h; ky++) {
-                const int16_t *x = corner + ky * row;
-                int32_t kx = p->kernel_w;
-                for (; kx >= 2; kx -= 2, x += 2 * next, tap++) {
-                    sum += (uint32_t)(x[0] * (int16_t)*tap) + (uint32_t)(x[next] * (int16_t)(*tap >> 16));
-                }
-                if (kx != 0) sum += (uint32_t)(x[0] * (int16_t)*tap++);
-            }
-            *y = es_requant_any((int32_t)sum, t->multiplier, t->shift, p->y_zero);
+            const int16_t *x = corner;
+            for (int32_t ky = 0; ky < kernel_h; ky++, x += row) sum = row_sum(x, next, kernel_w, &tap, sum);
+            *y = usual ? es_channel_apply(c, (int32_t)sum) : es_requant_any((int32_t)sum, t->multiplier, t->shift, p->y_zero);
         }
     }
 }
