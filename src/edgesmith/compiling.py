@@ -78,10 +78,11 @@ def profile_model(
     target: Target,
     name: str = "model",
     precision: str = "int8",
+    measure: bool = True,
 ) -> Profile:
-    """What each layer costs on a target."""
+    """What each layer costs on a target; without `measure` everything is predicted, nothing is linked or run."""
     source = source_graph(module, example_inputs, task, name, precision, "minmax")
-    return profile(bind_for(channels_last_input(integerize(source)), target).program, target)
+    return profile(bind_for(channels_last_input(integerize(source)), target).program, target, measure)
 
 
 def random_task(example_inputs: tuple[Tensor, ...], name: str) -> Task:

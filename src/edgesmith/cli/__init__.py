@@ -24,7 +24,6 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 for command in (fit, profile, run, verify, report, doctor, reproduce, targets, methods, demo):

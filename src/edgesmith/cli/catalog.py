@@ -30,22 +30,30 @@ def targets(
             t.title,
             t.core,
             f"{t.clock_hz / 1e6:g}",
-            f"{t.flash_bytes / 1024:,.0f}",
-            f"{t.ram_bytes / 1024:,.0f}",
+            _size(t.flash_bytes),
+            _size(t.ram_bytes),
             "emulated" if t.emulated else "measured here" if t.isa == "x86-64" else "estimated",
             "±" + f"{t.cycle_model.error:.0%}" if t.cycle_model.error is not None else "not known",
         ]
         for t in found
     ]
-    columns = ["target", "board", "core", "MHz", "flash KB", "RAM KB", "runs", "latency error"]
+    columns = ["target", "board", "core", "MHz", "flash", "RAM", "runs", "latency error"]
     table("", columns, rows, numbers=(3, 4, 5, 7))
     if name:
         table("sources", ["figure", "from"], [[key, text] for key, text in sorted(found[0].sources.items())])
     return None
 
 
+def _size(nbytes: int) -> str:
+    """A memory's size in the largest unit that leaves a number of at least one."""
+    value, units = float(nbytes), ["B", "KB", "MB", "GB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:,.0f} {units[0]}"
+
+
 def methods(json: Json = False) -> None:
-    """List the methods, their papers, and which of their claims are verified here."""
+    """List the methods, their papers, their verified claims."""
     from edgesmith.catalog import methods as listed
 
     cards = [(family, factory.card) for family, factory in listed()]
@@ -79,7 +87,7 @@ def _verified(card: object) -> str:
 def reproduce(
     method: Annotated[str | None, typer.Argument(help="A method's name; without one, list the experiments.")] = None,
 ) -> None:
-    """Run the experiment behind a method's claim (from a source checkout)."""
+    """Run the experiment behind a method's claim."""
     folder = Path.cwd() / "benchmarks" / "claims"
     if not folder.is_dir():
         raise Missing(f"reproduce: no benchmarks/claims in {Path.cwd()}. Run this in a checkout of edgesmith's source.")

@@ -34,7 +34,7 @@ def verify(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Write the parity certificate: Python, C here and C on the board held against each other."""
+    """Hold Python, C here and C on the board against each other."""
     from edgesmith.execute import certify_artifact
 
     relations = certify_artifact(folder, data, samples, trust)
@@ -49,7 +49,7 @@ def verify(
 
 
 def doctor(json: Json = False) -> None:
-    """Show what is installed, what is missing, and the command that adds it."""
+    """Show what is missing and the command that adds it."""
     found = [(package, *facts, _version(package)) for package, facts in PARTS.items()]
     if json:
         keys = ("package", "extra", "for", "version")

@@ -39,7 +39,7 @@ def fit(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Find the best model that fits a target and a budget; compile, prove and report it."""
+    """Find the best model that fits a target and a budget."""
     from edgesmith.core.budget import parse_quantity
     from edgesmith.fit.fit import Effort
     from edgesmith.fit.fit import fit as run_fit
@@ -102,7 +102,7 @@ def demo(
     out: Out = Path("demo"),
     jobs: Annotated[int | None, typer.Option(min=1, help="Candidates side by side. Default: one a core.")] = None,
 ) -> None:
-    """Fit a net that is far too big for a Blue Pill (64 KB flash, 20 KB RAM) to one."""
+    """Watch a net that is far too big for a Blue Pill become one that fits."""
     note(f"edgesmith fit digits-resnet --target {DEMO_TARGET} --max-latency {DEMO_LATENCY} --out {out}")
     fit("digits-resnet", DEMO_TARGET, max_latency=DEMO_LATENCY, out=out, trials=8, jobs=jobs)
 
@@ -134,7 +134,7 @@ def compile_(
 
 
 def report(folder: Folder, json: Json = False) -> None:
-    """Print the summary of a fit and write its HTML report again."""
+    """Print the summary of a fit; write its report again."""
     from edgesmith.report import load as load_report
     from edgesmith.report import summary, write
 

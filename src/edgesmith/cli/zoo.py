@@ -9,7 +9,7 @@ import typer
 from edgesmith.cli.options import Json
 from edgesmith.cli.output import as_json, note, stdout, table
 
-zoo = typer.Typer(help="Nets to try edgesmith on, with their data and recipes.", rich_markup_mode=None)
+zoo = typer.Typer(help="Nets to try edgesmith on, with their data and recipes.")
 
 
 @zoo.callback(invoke_without_command=True)

@@ -107,7 +107,7 @@ def fit(
     *,
     target: str | Path | Target,
     budget: Budget,
-    out: str | Path,
+    out: str | Path = "edgesmith-fit",
     name: str = "model",
     effort: Effort = Effort(),
     command: str = "",

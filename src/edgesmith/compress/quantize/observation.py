@@ -85,8 +85,9 @@ def _span(seen: Extremes, name: str) -> tuple[float, float]:
 @torch.no_grad()
 def run(graph: Graph, samples: np.ndarray, watch: Watch) -> Iterator[int]:
     """Run the samples in batches, showing every tensor to `watch`; yields the size of each batch."""
-    module = lift(graph, observe=watch).eval()
-    for start in range(0, len(samples), BATCH):
-        batch = samples[start : start + BATCH]
-        module(torch.from_numpy(batch).float())
-        yield len(batch)
+    module = lift(graph)
+    with module.observe(watch):
+        for start in range(0, len(samples), BATCH):
+            batch = samples[start : start + BATCH]
+            module(torch.from_numpy(batch).float())
+            yield len(batch)
