@@ -1,1 +1,5 @@
 """Quantization: weights and activations stored in few bits."""
+
+from edgesmith.compress.quantize.ptq import ptq
+
+METHODS = (ptq,)
