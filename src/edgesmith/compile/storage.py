@@ -68,15 +68,18 @@ def _lifetimes(graph: Graph) -> dict[str, tuple[int, int]]:
 
 
 def _owners(graph: Graph) -> dict[str, str]:
-    """Tensor name to the name of the buffer it lives in; constants and states live elsewhere."""
+    """Tensor name to the name of the buffer it lives in; constants, states and their reshapes live elsewhere."""
     elsewhere = {*graph.constants, *(state.tensor for state in graph.states)}
     lifetimes = _lifetimes(graph)
     owner = {name: name for name in graph.inputs}
     last_use = {name: lifetimes[name][1] for name in graph.inputs}
     for index, op in enumerate(graph.ops):
+        if op.kind == "reshape" and op.inputs[0] in elsewhere:
+            elsewhere.add(op.outputs[0])
+            continue
         for output in op.outputs:
             source = _reusable(graph, op, index, output, owner, last_use)
-            root = owner[source] if source and source not in elsewhere else output
+            root = owner[source] if source else output
             owner[output] = root
             last_use[root] = max(last_use.get(root, 0), lifetimes[output][1])
     return owner
@@ -87,7 +90,7 @@ def _reusable(
 ) -> str | None:
     """The input whose buffer `output` can live in, if any."""
     if op.kind == "reshape":
-        return op.inputs[0] if op.inputs[0] in owner else None
+        return op.inputs[0]
     result = graph.tensors[output]
     for name in op.inputs[: OVERWRITES.get(op.kind, 0)]:
         tensor = graph.tensors[name]

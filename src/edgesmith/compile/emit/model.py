@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesmith.compile.emit.text import C_TYPES, array, identifier, identifiers, literal
+from edgesmith.compile.emit.prepare import keep_old_states, roots, separate_constants
+from edgesmith.compile.emit.text import C_TYPES, array, comment, identifier, identifiers, literal
 from edgesmith.compile.plan import ALIGNMENT, Plan, plan
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.graph import Graph, Op, Tensor
@@ -14,6 +15,7 @@ from edgesmith.core.interface import Interface, Port
 from edgesmith.kernels.abi import Kernel, select
 
 CONSTANT_ALIGNMENT = 4  # bytes: kernels load weights a word at a time
+MAX_BLOCK_BYTES = (1 << 31) - 1  # kernels count in int32
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Program:
     """A graph bound to kernels and a memory plan; everything `emit` prints.
 
     Attributes:
+        graph: as given, with copies where C would otherwise read a value too late (emit/prepare.py).
         kernels: one per op, None for an op that moves nothing (reshape).
         arrays: constant tensor name to the array as stored, arranged for its kernel.
         state_offsets: state tensor name to byte offset in the state block.
@@ -50,21 +53,37 @@ def bind(graph: Graph, folders: Sequence[str]) -> Program:
         folders: kernel folders to look in, best first.
 
     Raises:
-        Unsupported: an op has no kernel.
+        Unsupported: an op has no kernel, there is no input or output, or a block exceeds MAX_BLOCK_BYTES.
     """
-    kernels = tuple(None if op.kind == "reshape" else _kernel(graph, op, folders) for op in graph.ops)
-    placed = plan(graph, {i: k.scratch_bytes for i, k in enumerate(kernels) if k})
-    state_offsets, state_bytes = _state_layout(graph)
+    if not graph.inputs or not graph.outputs:
+        raise Unsupported(f"compile: {graph.name} has no input or no output; need at least one of each.")
+    kept = keep_old_states(graph)
+    kernels = tuple(None if op.kind == "reshape" else _kernel(kept, op, folders) for op in kept.ops)
+    prepared, arrays = separate_constants(kept, kernels)
+    placed = plan(prepared, {i: k.scratch_bytes for i, k in enumerate(kernels) if k})
+    state_offsets, state_bytes = _state_layout(prepared)
+    return Program(
+        prepared, kernels, placed, arrays, state_offsets, _interface(graph, prepared.outputs, placed, state_bytes)
+    )
+
+
+def _interface(graph: Graph, kept: Sequence[str], placed: Plan, state_bytes: int) -> Interface:
+    """How the program is called.
+
+    Args:
+        graph: as given, whose names the caller knows.
+        kept: the tensors that hold the outputs.
+    """
+    for what, size in (("arena", placed.arena_bytes), ("state block", state_bytes)):
+        if size > MAX_BLOCK_BYTES:
+            raise Unsupported(f"compile: the {what} has {size:,} bytes; need at most {MAX_BLOCK_BYTES:,}.")
     offsets = placed.tensor_offsets()
     names = identifiers(dict.fromkeys((*graph.inputs, *graph.outputs)))
-
-    def ports(tensors: tuple[str, ...]) -> tuple[Port, ...]:
-        return tuple(Port(graph.tensors[n], offsets.get(n, -1), names[n]) for n in tensors)
-
-    interface = Interface(
-        graph.name, placed.arena_bytes, state_bytes, ALIGNMENT, ports(graph.inputs), ports(graph.outputs)
+    inputs = tuple(Port(graph.tensors[n], offsets[n], names[n]) for n in graph.inputs)
+    outputs = tuple(
+        Port(graph.tensors[n], offsets.get(place, -1), names[n]) for n, place in zip(graph.outputs, kept, strict=True)
     )
-    return Program(graph, kernels, placed, _arranged(graph, kernels), state_offsets, interface)
+    return Interface(identifier(graph.name), placed.arena_bytes, state_bytes, ALIGNMENT, inputs, outputs)
 
 
 def _kernel(graph: Graph, op: Op, folders: Sequence[str]) -> Kernel:
@@ -82,20 +101,6 @@ def _state_layout(graph: Graph) -> tuple[dict[str, int], int]:
     return offsets, end
 
 
-def _arranged(graph: Graph, kernels: Sequence[Kernel | None]) -> dict[str, np.ndarray]:
-    """Constants that some op reads, each in the order its kernel wants."""
-    arrays: dict[str, np.ndarray] = {}
-    for op, kernel in zip(graph.ops, kernels, strict=True):
-        for position, name in enumerate(op.inputs):
-            if name in graph.constants:
-                arrange = kernel.arrange.get(position) if kernel else None
-                arrays[name] = arrange(graph.constants[name]) if arrange else graph.constants[name]
-    for name in graph.outputs:
-        if name in graph.constants:
-            arrays[name] = graph.constants[name]
-    return arrays
-
-
 class Printer:
     """Prints a bound program; holds the names that the pieces share."""
 
@@ -104,7 +109,9 @@ class Printer:
         self.graph = program.graph
         self.prefix = identifier(program.graph.name)
         self.macro = self.prefix.upper()
-        self.constants = identifiers(program.arrays)
+        names = identifiers(program.arrays)
+        self.constants = {tensor: f"c_{name}" for tensor, name in names.items()}
+        self.roots = roots(program.graph)
         self.steps = identifiers(f"{index}_{op.name or op.kind}" for index, op in enumerate(program.graph.ops))
         self.offsets = program.plan.tensor_offsets()
 
@@ -134,7 +141,7 @@ class Printer:
         """The model's source file."""
         steps = list(enumerate(zip(self.graph.ops, self.program.kernels, strict=True)))
         parts = [array(self.constants[n], values, CONSTANT_ALIGNMENT) for n, values in self.program.arrays.items()]
-        parts += [array(f"initial_{self._state(s.tensor)}", s.initial, CONSTANT_ALIGNMENT) for s in self.graph.states]
+        parts += [array(f"initial_{i}", s.initial, CONSTANT_ALIGNMENT) for i, s in enumerate(self.graph.states)]
         parts += [self._parameters(i, kernel) for i, (_, kernel) in steps if kernel]
         calls = [self._call(i, op, kernel) for i, (op, kernel) in steps if kernel]
         return SOURCE.format(
@@ -145,14 +152,12 @@ class Printer:
             calls="\n".join(calls),
             updates="\n".join(self._updates()),
             results="\n".join(
-                f"    out->{p.identifier} = {self._read(p.tensor.name)};" for p in self.program.interface.outputs
+                f"    out->{port.identifier} = {self._read(name)};"
+                for name, port in zip(self.graph.outputs, self.program.interface.outputs, strict=True)
             ),
             mask=ALIGNMENT - 1,
             unused="" if self.graph.states else "    (void)state;\n",
         )
-
-    def _state(self, tensor: str) -> str:
-        return identifier(tensor)
 
     def _parameters(self, index: int, kernel: Kernel) -> str:
         fields = ", ".join(f".{f.name} = {literal_field(f.value, f.ctype)}" for f in kernel.fields)
@@ -166,12 +171,13 @@ class Printer:
         scratch = f"a + {self.program.plan.scratch_offset(index)}" if kernel.scratch_bytes else "NULL"
         arguments = [f"&p_{self._step(index)}" if kernel.fields else "NULL"]
         arguments += kernel.arguments([self._read(n) for n in op.inputs], [self._write(n) for n in op.outputs])
-        where = f"  /* {op.source} */" if op.source and "*/" not in op.source else ""
+        where = f"  /* {comment(op.source)} */" if op.source else ""
         call = f"    {kernel.function}({', '.join(arguments)}, {scratch});"
         return f"    {self.macro}_BEFORE({index});\n{call}{where}\n    {self.macro}_AFTER({index});"
 
     def _read(self, name: str) -> str:
         """A pointer to the value of tensor `name`."""
+        name = self.roots[name]
         tensor = self.graph.tensors[name]
         cast = f"(const {C_TYPES[tensor.dtype]} *)(const void *)"
         if name in self.constants:
@@ -187,9 +193,9 @@ class Printer:
     def _initialise(self) -> list[str]:
         offsets = self.program.state_offsets
         return [
-            f"    __builtin_memcpy((uint8_t *)state + {offsets[s.tensor]}, initial_{self._state(s.tensor)}, "
+            f"    __builtin_memcpy((uint8_t *)state + {offsets[s.tensor]}, initial_{i}, "
             f"{self.graph.tensors[s.tensor].nbytes});"
-            for s in self.graph.states
+            for i, s in enumerate(self.graph.states)
         ]
 
     def _updates(self) -> list[str]:
@@ -197,7 +203,7 @@ class Printer:
         return [
             f"    __builtin_memcpy(s + {offsets[s.tensor]}, {self._read(s.update)}, {tensors[s.tensor].nbytes});"
             for s in self.graph.states
-            if s.tensor != s.update
+            if s.tensor != self.roots[s.update]
         ]
 
 
@@ -238,7 +244,7 @@ typedef struct {{
 {inputs}
 }} {name}_in;
 
-/* Pointers into the arena, valid until the next run. */
+/* Pointers into the arena, an input or a constant; valid until the next run. */
 typedef struct {{
 {outputs}
 }} {name}_out;
