@@ -1,6 +1,8 @@
 """The emulated board against hand-written assembly: counts, faults, stack, layers, limits."""
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -202,6 +204,8 @@ def test_every_core_counts_the_same_loop(tmp_path, name):
 def test_a_core_without_emulation_is_refused(board):
     with pytest.raises(Unsupported, match="esp32c3"):
         Emulator(board.firmware, load("esp32c3"))
+    with pytest.raises(Unsupported, match="cortex-m55"):
+        Emulator(board.firmware, dataclasses.replace(board.target, core="cortex-m55"))
 
 
 def test_a_memory_of_odd_size_is_refused(board):
@@ -220,3 +224,32 @@ def test_a_missing_emulator_names_the_command(board, monkeypatch):
 def test_too_many_arguments_are_refused(board):
     with pytest.raises(BadInput, match="at most 4"):
         board.call("countdown", 1, 2, 3, 4, 5)
+
+
+def test_a_lost_worker_is_said(tmp_path):
+    with emulate(tmp_path) as board:
+        board._process.kill()
+        with pytest.raises(Unsupported, match="worker process ended"):
+            board.call("countdown", 1)
+
+
+RUNNING = """
+import pathlib, sys
+from edgesmith.emulate import Emulator
+from edgesmith.targets import load
+from edgesmith.toolchain import compile_firmware
+source = pathlib.Path(sys.argv[1])
+target = load("stm32f103")
+firmware = compile_firmware([source], [], target, source.with_suffix(".elf"), exports=["countdown"])
+with Emulator(firmware, target) as board:
+    assert board.call("countdown", 3).instructions == 7
+assert "unicorn" not in sys.modules and "torch" not in sys.modules
+"""
+
+
+def test_the_calling_process_never_loads_the_emulator(tmp_path):
+    """Unicorn's library is GPL-2; it stays in a process of its own."""
+    (tmp_path / "program.c").write_text(PROGRAM)
+    words = [sys.executable, "-c", RUNNING, str(tmp_path / "program.c")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

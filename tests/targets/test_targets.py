@@ -4,6 +4,7 @@ import dataclasses
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -144,3 +145,9 @@ def test_a_mutated_file_loads_or_is_refused_clearly(data):
         assert parse("mutant", "\n".join(lines)).name == "mutant"
     except BadInput as error:
         assert "mutant" in str(error)
+
+
+def test_the_example_of_the_documentation_is_valid():
+    text = (Path(__file__).parents[2] / "docs" / "your-own-board.md").read_text()
+    target = parse("mine", text.split("```toml\n")[1].split("```")[0])
+    assert target.ram_bytes == 98_304 and target.cycle_model.error is None

@@ -23,6 +23,7 @@ COUNTER = Path(__file__).parent / "counter.c"
 MARKER = "edgesmith_layer"
 GUARD_BYTES = 16
 PAGE_BYTES = 4096
+CORES = ("cortex-m0", "cortex-m0+", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33")
 
 
 class EmulationFault(EdgesmithError):
@@ -271,9 +272,10 @@ def _span(memory: Memory) -> str:
 
 
 def _check(target: Target, memories: tuple[Memory, ...]) -> None:
-    if target.isa != "thumb":
+    if target.isa != "thumb" or target.core not in CORES:
         raise Unsupported(
-            f"emulate: {target.name} has a {target.core} core; need a Cortex-M. Compile for it, but run elsewhere."
+            f"emulate: {target.name} has a {target.core} core; need one of {', '.join(CORES)}. "
+            "Compile for it, but run elsewhere."
         )
     for memory in memories:
         if memory.origin % PAGE_BYTES or memory.size_bytes % PAGE_BYTES:
