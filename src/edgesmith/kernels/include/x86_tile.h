@@ -36,29 +36,45 @@ static inline int32_t es_x86_fours(int32_t k) {
 
 #ifdef ES_X86_VNNI
 
-/* acc + b, requantized, clamped and stored for the channels of `lanes`. */
-static inline void es_x86_store(const es_x86_product *g, __m512i acc, int32_t channel, __mmask16 lanes, int8_t *y) {
-    const __m512i m = _mm512_maskz_loadu_epi32(lanes, g->multiplier + channel);
+/* What turns 16 sums into outputs; even and odd channels apart, since products are 64 bits wide. */
+typedef struct {
+    __m512i b, m_even, m_odd, s_even, s_odd, half_even, half_odd, zero, low, high;
+} es_x86_scale;
+
+static inline es_x86_scale es_x86_load(const es_x86_product *g, int32_t channel, __mmask16 lanes) {
+    const __m512i one = _mm512_set1_epi64(1);
     const __m512i s = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, g->shift + channel));
-    const __m512i low32 = _mm512_set1_epi64(0xffffffff), one = _mm512_set1_epi64(1), zero = _mm512_set1_epi64(g->y_zero);
-    acc = _mm512_add_epi32(acc, _mm512_maskz_loadu_epi32(lanes, g->b + channel));
-    const __m512i s_even = _mm512_and_si512(s, low32), s_odd = _mm512_srli_epi64(s, 32);
-    __m512i even = _mm512_mul_epi32(acc, m), odd = _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), _mm512_srli_epi64(m, 32));
-    even = _mm512_add_epi64(even, _mm512_sllv_epi64(one, _mm512_sub_epi64(s_even, one)));
-    odd = _mm512_add_epi64(odd, _mm512_sllv_epi64(one, _mm512_sub_epi64(s_odd, one)));
-    even = _mm512_add_epi64(_mm512_srav_epi64(even, s_even), zero);
-    odd = _mm512_add_epi64(_mm512_srav_epi64(odd, s_odd), zero);
-    const __m512i low = _mm512_set1_epi64(g->low), high = _mm512_set1_epi64(g->high);
-    even = _mm512_min_epi64(_mm512_max_epi64(even, low), high);
-    odd = _mm512_min_epi64(_mm512_max_epi64(odd, low), high);
+    es_x86_scale scale;
+    scale.b = _mm512_maskz_loadu_epi32(lanes, g->b + channel);
+    scale.m_even = _mm512_maskz_loadu_epi32(lanes, g->multiplier + channel);
+    scale.m_odd = _mm512_srli_epi64(scale.m_even, 32);
+    scale.s_even = _mm512_and_si512(s, _mm512_set1_epi64(0xffffffff));
+    scale.s_odd = _mm512_srli_epi64(s, 32);
+    scale.half_even = _mm512_sllv_epi64(one, _mm512_sub_epi64(scale.s_even, one));
+    scale.half_odd = _mm512_sllv_epi64(one, _mm512_sub_epi64(scale.s_odd, one));
+    scale.zero = _mm512_set1_epi64(g->y_zero);
+    scale.low = _mm512_set1_epi64(g->low);
+    scale.high = _mm512_set1_epi64(g->high);
+    return scale;
+}
+
+/* acc + b, requantized, clamped and stored for `lanes`. */
+static inline void es_x86_store(const es_x86_scale *scale, __m512i acc, __mmask16 lanes, int8_t *y) {
+    acc = _mm512_add_epi32(acc, scale->b);
+    __m512i even = _mm512_mul_epi32(acc, scale->m_even), odd = _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), scale->m_odd);
+    even = _mm512_srav_epi64(_mm512_add_epi64(even, scale->half_even), scale->s_even);
+    odd = _mm512_srav_epi64(_mm512_add_epi64(odd, scale->half_odd), scale->s_odd);
+    even = _mm512_min_epi64(_mm512_max_epi64(_mm512_add_epi64(even, scale->zero), scale->low), scale->high);
+    odd = _mm512_min_epi64(_mm512_max_epi64(_mm512_add_epi64(odd, scale->zero), scale->low), scale->high);
     const __m512i all = _mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32));
     _mm_mask_storeu_epi8(y, lanes, _mm512_cvtepi32_epi8(all));
 }
 
-/* y[channel ..] from `count` <= 16 sums. */
+/* y[channel ..] from `count` <= 16 sums. `count` may not be the constant 1: clang 22 then stores four bytes. */
 static inline void es_x86_finish(const es_x86_product *g, const int32_t *sum, int32_t channel, int32_t count, int8_t *y) {
     const __mmask16 lanes = (__mmask16)((1u << count) - 1);
-    es_x86_store(g, _mm512_maskz_loadu_epi32(lanes, sum), channel, lanes, y);
+    const es_x86_scale scale = es_x86_load(g, channel, lanes);
+    es_x86_store(&scale, _mm512_maskz_loadu_epi32(lanes, sum), lanes, y);
 }
 
 /* 128 * sum of a row of 4 * fours bytes. */
@@ -96,7 +112,10 @@ static inline __attribute__((always_inline)) void es_x86_tile(const es_x86_produ
     for (int32_t n = 0; n < blocks; n++) {
         const int32_t first = channel + n * ES_X86_LANES, count = g->channels - first;
         const __mmask16 lanes = (__mmask16)(count >= ES_X86_LANES ? 0xffffu : (1u << count) - 1);
-        for (int32_t r = 0; r < kept; r++) es_x86_store(g, acc[r][n], first, lanes, y[r] + first);
+        const es_x86_scale scale = es_x86_load(g, first, lanes);
+        for (int32_t r = 0; r < rows; r++) {
+            if (r < kept) es_x86_store(&scale, acc[r][n], lanes, y[r] + first);
+        }
     }
 }
 
@@ -124,7 +143,7 @@ static inline void es_x86_multiply(const es_x86_product *g, const int8_t *const 
 
 #else
 
-/* y[channel ..] from `count` <= 16 sums. */
+/* y[channel ..] from `count` sums. */
 static inline void es_x86_finish(const es_x86_product *g, const int32_t *sum, int32_t channel, int32_t count, int8_t *y) {
     for (int32_t i = 0; i < count; i++) {
         const int32_t o = channel + i, acc = es_signed((uint32_t)g->b[o] + (uint32_t)sum[i]);

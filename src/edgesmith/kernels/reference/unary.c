@@ -21,13 +21,13 @@ static float gelu(float v) {
     return 0.5f * v * (1.0f + es_erff(v * 0.70710678f));
 }
 
-UNARY(hardswish, v *es_clamp_float(v + 3.0f, 0.0f, 6.0f) / 6.0f)
+UNARY(hardswish, v * es_clamp_float(v + 3.0f, 0.0f, 6.0f) / 6.0f)
 UNARY(hardsigmoid, es_clamp_float(v + 3.0f, 0.0f, 6.0f) / 6.0f)
 UNARY(sigmoid, es_sigmoidf(v))
 UNARY(tanh, es_tanhf(v))
 UNARY(gelu, gelu(v))
 UNARY(gelu_tanh, gelu_tanh(v))
-UNARY(silu, v *es_sigmoidf(v))
+UNARY(silu, v * es_sigmoidf(v))
 UNARY(sqrt, es_sqrtf(v))
 UNARY(rsqrt, 1.0f / es_sqrtf(v))
 UNARY(exp, es_expf(v))
