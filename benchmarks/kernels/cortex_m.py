@@ -160,7 +160,13 @@ def count(layers: Sequence[Layer], target: Target) -> list[dict[str, Any]]:
         (wanted,) = ops.spec_of(op).run([arrays[name] for name in op.inputs], ops.attrs_of(op))
         np.testing.assert_array_equal(made[op.outputs[0]], wanted, err_msg=op.name)
         macs = ops.spec_of(op).macs(inputs, outputs, ops.attrs_of(op))
-        row = {"layer": op.name, "x": inputs[0].shape, "w": inputs[1].shape, "macs": macs, "instructions": int(executed)}
+        row = {
+            "layer": op.name,
+            "x": inputs[0].shape,
+            "w": inputs[1].shape,
+            "macs": macs,
+            "instructions": int(executed),
+        }
         scratch = kernel.scratch_bytes if kernel else 0
         rows.append({**row, "per_mac": round(executed / macs, 3), "scratch_bytes": scratch})
     return rows

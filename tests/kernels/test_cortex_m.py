@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgesmith.core import ops
+from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Op
 from edgesmith.kernels.abi import FOLDER
 from edgesmith.kernels.cortex_m.layout import lane_order, pack_rows
@@ -134,6 +135,11 @@ def test_packed_lanes_hold_two_channels():
     packed = pack_rows(np.stack([a, b], axis=1).astype(np.int8)).view("<i2")[0, 0]
     np.testing.assert_array_equal(packed.astype(int), (a + 256 * b)[0])
     np.testing.assert_array_equal(packed.astype(np.int8), a[0].astype(np.int8))
+
+
+def test_a_weight_that_does_not_fit_a_lane_is_refused():
+    with pytest.raises(BadInput, match="-128"):
+        pack_rows(np.full((1, 2, 2), -128, np.int8))
 
 
 @pytest.mark.parametrize("run", range(1, 20))

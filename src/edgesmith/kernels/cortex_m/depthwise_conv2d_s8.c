@@ -23,7 +23,9 @@ static geometry geometry_of(const es_conv2d_s8_params *p) {
     geometry g;
     const int32_t pairs_w = (p->out_w + 1) & ~1;
     g.window_h = (p->kernel_h - 1) * p->dilation_h + 1;
-    g.pitch = (pairs_w * p->stride_w + (p->kernel_w - 1) * p->dilation_w + 1) & ~1;
+    /* An odd last tap is met by the cell after it too. With dilation 1 that lies in the scratch at any rate. */
+    const int32_t last_tap = p->dilation_w == 1 ? p->kernel_w - 1 : (p->kernel_w - 1) | 1;
+    g.pitch = (pairs_w * p->stride_w + last_tap * p->dilation_w + 1) & ~1;
     const int32_t fit = BAND_BYTES / (2 * CHANNELS * g.pitch) - g.window_h;
     g.out_rows = fit < 0 ? 1 : fit / p->stride_h + 1;
     if (g.out_rows > p->out_h) g.out_rows = p->out_h;
@@ -114,37 +116,50 @@ typedef struct {
     int32_t rows, width, y_step; /* outputs; y_step: from one pixel to the next */
 } task;
 
-/* One row of a window, two taps at a time, `next` cells apart; returns the sum and moves *tap on. */
-static inline uint32_t row_sum(const int16_t *x, int32_t next, int32_t kernel_w, const uint32_t **tap, uint32_t sum) {
-    int32_t kx = kernel_w;
+/* One row of a window, `pairs` pairs of taps whose cells are `next` apart. An odd last tap has a weight of 0 beside it;
+ * the cell it meets lies in the row or in the scratch behind. */
+static inline __attribute__((always_inline)) uint32_t row_sum(const int16_t *x, int32_t next, int32_t pairs,
+                                                              const uint32_t *tap, uint32_t sum) {
+    for (int32_t i = 0; i < pairs; i++, x += 2 * next, tap++) {
 #if defined(__ARM_FEATURE_DSP)
-    if (next == 1) { /* an odd last tap has a weight of 0 beside it, and its cell lies in the row or the scratch behind */
-        for (; kx > 0; kx -= 2, x += 2) sum = (uint32_t)__smlad((int32_t)load(x), (int32_t)*(*tap)++, (int32_t)sum);
-        return sum;
-    }
+        if (next == 1) {
+            sum = (uint32_t)__smlad((int32_t)load(x), (int32_t)*tap, (int32_t)sum);
+            continue;
+        }
 #endif
-    for (; kx >= 2; kx -= 2, x += 2 * next) {
-        const uint32_t two = *(*tap)++;
-        sum += (uint32_t)(x[0] * (int16_t)two) + (uint32_t)(x[next] * (int16_t)(two >> 16));
+        sum += (uint32_t)(x[0] * (int16_t)*tap) + (uint32_t)(x[next] * (int16_t)(*tap >> 16));
     }
-    return kx == 0 ? sum : sum + (uint32_t)(x[0] * (int16_t)*(*tap)++);
+    return sum;
 }
 
-/* Any window. */
-static void run_any(const es_conv2d_s8_params *p, const task *t) {
-    const int32_t row = p->dilation_h * t->pitch, kernel_h = p->kernel_h, kernel_w = p->kernel_w, next = p->dilation_w;
+/* A window of any height; pairs and next are constants where that is worth its code. */
+static inline __attribute__((always_inline)) void run_rows(const es_conv2d_s8_params *p, const task *t, int32_t pairs,
+                                                           int32_t next) {
+    const int32_t row = p->dilation_h * t->pitch, taps = p->kernel_h * pairs, stride = p->stride_w, y_step = t->y_step;
     const int usual = es_shift_is_usual(t->shift);
     const es_channel c = usual ? es_channel_of(t->multiplier, t->shift, p->y_zero) : (es_channel){0, 0, 0};
     int8_t *y = t->y;
     for (int32_t oy = 0; oy < t->rows; oy++) {
         const int16_t *corner = t->plane + oy * t->row_step;
-        for (int32_t ox = 0; ox < t->width; ox++, corner += p->stride_w, y += t->y_step) {
+        for (int32_t ox = 0; ox < t->width; ox++, corner += stride, y += y_step) {
             uint32_t sum = (uint32_t)t->bias;
-            const uint32_t *tap = t->taps;
             const int16_t *x = corner;
-            for (int32_t ky = 0; ky < kernel_h; ky++, x += row) sum = row_sum(x, next, kernel_w, &tap, sum);
+            for (const uint32_t *tap = t->taps, *end = tap + taps; tap < end; tap += pairs, x += row) {
+                sum = row_sum(x, next, pairs, tap, sum);
+            }
             *y = usual ? es_channel_apply(c, (int32_t)sum) : es_requant_any((int32_t)sum, t->multiplier, t->shift, p->y_zero);
         }
+    }
+}
+
+static void run_any(const es_conv2d_s8_params *p, const task *t) {
+    const int32_t pairs = (p->kernel_w + 1) / 2;
+    if (p->dilation_w == 1 && pairs == 3) {
+        run_rows(p, t, 3, 1); /* widths 5 and 6 */
+    } else if (p->dilation_w == 1 && pairs == 4) {
+        run_rows(p, t, 4, 1); /* widths 7 and 8 */
+    } else {
+        run_rows(p, t, pairs, p->dilation_w);
     }
 }
 

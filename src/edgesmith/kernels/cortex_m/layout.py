@@ -5,6 +5,7 @@ from typing import cast
 
 import numpy as np
 
+from edgesmith.core.errors import BadInput
 from edgesmith.kernels.kernel import Value, Variant
 
 COLUMN_BYTES = 3072  # as in conv2d_s8.c
@@ -31,7 +32,12 @@ def pack_rows(rows: np.ndarray) -> np.ndarray:
 
     Returns:
         int8 bytes, little endian: (groups, ceil(channels / 2), 2 * lanes).
+
+    Raises:
+        BadInput: a weight is -128, whose pair would not fit a lane.
     """
+    if rows.size and rows.min() < -127:
+        raise BadInput("cortex_m: a weight is -128; need weights in [-127, 127]. Quantize them symmetrically.")
     groups, channels, lanes = rows.shape
     even = np.zeros((groups, channels + channels % 2, lanes), np.int16)
     even[:, :channels] = rows
@@ -75,7 +81,9 @@ def depthwise_scratch_bytes(values: Mapping[str, Value]) -> int:
     kernel_h, kernel_w = integer(values, "kernel_h"), integer(values, "kernel_w")
     window_h = (kernel_h - 1) * integer(values, "dilation_h") + 1
     out_even = (integer(values, "out_w") + 1) // 2 * 2
-    pitch = (out_even * integer(values, "stride_w") + (kernel_w - 1) * integer(values, "dilation_w") + 1) // 2 * 2
+    dilation_w = integer(values, "dilation_w")
+    last_tap = kernel_w - 1 if dilation_w == 1 else (kernel_w - 1) | 1
+    pitch = (out_even * integer(values, "stride_w") + last_tap * dilation_w + 1) // 2 * 2
     fit = BAND_BYTES // (8 * pitch) - window_h
     out_rows = min(1 if fit < 0 else fit // integer(values, "stride_h") + 1, integer(values, "out_h"))
     rows = (out_rows - 1) * integer(values, "stride_h") + window_h
