@@ -43,7 +43,7 @@ class Builder:
 
     def free(self, stem: str) -> str:
         """`stem`, or with a number where a tensor has it already."""
-        candidates = (f"{stem}.{count}" if count > 1 else stem for count in range(1, 2 + len(self.tensors)))
+        candidates = (f"{stem}:{count}" if count > 1 else stem for count in range(1, 2 + len(self.tensors)))
         return next(candidate for candidate in candidates if candidate not in self.tensors)
 
     def declare(self, stem: str, shape: Sequence[int], dtype: str = "float32", format_: Format | None = None) -> str:

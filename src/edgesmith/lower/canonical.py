@@ -1,16 +1,21 @@
 """The passes that make a lowered graph canonical, each Graph -> Graph; what is computed stays the same."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from edgesmith.core import ops
 from edgesmith.core.graph import Attr, Graph, Op, Tensor
+from edgesmith.lower.hoist import axes_of, hoist_permutes
 from edgesmith.lower.layout import settle_layout
 
 WEIGHTED = ("conv2d", "conv_transpose2d", "linear")
 CLAMPED = (*WEIGHTED, "add", "sub", "mul", "div", "clamp")
 MOVEMENT = ("permute", "reshape")
+TO_NHWC = (0, 2, 3, 1)
+NUMBER = re.compile(r"(:\d+)+$")
 NO_LIMITS = (-np.inf, np.inf)
 
 
@@ -19,34 +24,60 @@ def canonical(graph: Graph, fold: bool = True) -> Graph:
     graph = share(settle_layout(spread_formats(graph)))
     if fold:
         graph = fold_affine(graph)
-    return fuse_clamps(fold_padding(graph))
+    return tidy_names(fuse_clamps(fold_padding(hoist_permutes(graph))))
 
 
 def channels_last_input(graph: Graph) -> Graph:
     """Let an input (1, C, H, W) that is only permuted to (1, H, W, C) come in that way; the name stays."""
     for name in graph.inputs:
-        readers = graph.consumers()[name]
-        orders = {graph.ops[index].attrs.get("axes") for index in readers if graph.ops[index].kind == "permute"}
-        plain = all(graph.ops[index].kind == "permute" for index in readers)
-        if readers and plain and orders == {(0, 2, 3, 1)} and name not in graph.kept():
-            graph = _turned(graph, name, (0, 2, 3, 1))
+        readers = [graph.ops[index] for index in graph.consumers()[name]]
+        turns = all(axes_of(graph, op) == TO_NHWC for op in readers)
+        if readers and turns and name not in graph.kept() and not graph.kept().intersection(op.outputs[0] for op in readers):
+            graph = _turned(graph, name, readers)
     return graph
 
 
-def _turned(graph: Graph, name: str, axes: tuple[int, ...]) -> Graph:
-    """The input with its axes permuted, in place of the permutes that read it."""
+def _turned(graph: Graph, name: str, readers: list[Op]) -> Graph:
+    """The input with its axes permuted, in place of the results of the permutes that read it."""
+    gone = {op.outputs[0] for op in readers}
+    rest = [op for op in graph.ops if op not in readers]
+    rest = [replace(op, inputs=tuple(name if n in gone else n for n in op.inputs)) for op in rest]
     old = graph.tensors[name]
-    gone = {op.outputs[0] for op in graph.ops if op.inputs == (name,)} - graph.kept()
-    if len(gone) < sum(op.inputs == (name,) for op in graph.ops):
-        return graph
-    ops_ = [
-        replace(op, inputs=tuple(name if n in gone else n for n in op.inputs))
-        for op in graph.ops
-        if op.inputs != (name,)
-    ]
     tensors = {key: tensor for key, tensor in graph.tensors.items() if key not in gone}
-    tensors[name] = replace(old, shape=tuple(old.shape[axis] for axis in axes))
-    return replace(graph, ops=tuple(ops_), tensors=tensors)
+    tensors[name] = replace(old, shape=tuple(old.shape[axis] for axis in TO_NHWC))
+    return replace(graph, ops=tuple(rest), tensors=tensors)
+
+
+def tidy_names(graph: Graph) -> Graph:
+    """Numbers that told tensors apart on the way go where the plain name is free."""
+    names: dict[str, str] = {}
+    taken = set(graph.tensors)
+    for name in graph.tensors:
+        plain = NUMBER.sub("", name)
+        if plain not in taken:
+            names[name] = plain
+            taken.add(plain)
+    return renamed(graph, names)
+
+
+def renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """The graph with tensors called `names[old]` where that is given."""
+
+    def new(name: str) -> str:
+        return names.get(name, name)
+
+    def each(old: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(new, old))
+
+    return replace(
+        graph,
+        tensors={new(name): replace(tensor, name=new(name)) for name, tensor in graph.tensors.items()},
+        ops=tuple(replace(op, inputs=each(op.inputs), outputs=each(op.outputs)) for op in graph.ops),
+        inputs=each(graph.inputs),
+        outputs=each(graph.outputs),
+        constants={new(name): array for name, array in graph.constants.items()},
+        states=tuple(replace(state, tensor=new(state.tensor), update=new(state.update)) for state in graph.states),
+    )
 
 
 def spread_formats(graph: Graph) -> Graph:
@@ -136,7 +167,7 @@ def _folded(graph: Graph, index: int, affine: Op) -> Graph:
 def _with_constant(graph: Graph, name: str, array: np.ndarray) -> tuple[Graph, str]:
     """A changed constant: under its own name where one op reads it, else under a new one."""
     if len(graph.consumers()[name]) > 1 or name in graph.kept():
-        name = next(new for i in range(2, 2 + len(graph.tensors)) if (new := f"{name}.{i}") not in graph.tensors)
+        name = next(new for i in range(2, 2 + len(graph.tensors)) if (new := f"{name}:{i}") not in graph.tensors)
     tensors = {**graph.tensors, name: Tensor(name, array.shape)}
     return replace(graph, tensors=tensors, constants={**graph.constants, name: array}), name
 

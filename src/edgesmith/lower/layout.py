@@ -266,16 +266,25 @@ class Layout:
         self.settle(op, (view.base,), order, {"axes": axes, "keepdims": attrs["keepdims"]})
 
     def matmul(self, op: Op) -> None:
-        """A swap of the last two axes of b is the op's own attribute."""
+        """A swap of the last two axes of b is the op's own attribute: the cheaper way to have b is taken."""
         view = self.views[op.inputs[1]]
-        rank = len(view.axes)
-        if view.flat is None and rank >= 2 and view.axes == (*range(rank - 2), rank - 1, rank - 2):
-            turned = {"transpose_b": not ops.attrs_of(op)["transpose_b"]}
-            a = self.written(op.inputs[0])
-            shape = self.graph.tensors[op.outputs[0]].shape
-            self.settle(op, (a, view.base), identity(len(shape)), turned)
-        else:
+        if view.flat is not None or len(view.axes) < 2:
             self.plain(op)
+            return
+        swapped = (*view.axes[:-2], view.axes[-1], view.axes[-2])
+        turned = bool(ops.attrs_of(op)["transpose_b"])
+        if self.cost(view.base, swapped) < self.cost(view.base, view.axes):
+            b, turned = self.permuted(view.base, swapped, f"{op.inputs[1]}.permuted"), not turned
+        else:
+            b = self.written(op.inputs[1])
+        shape = self.graph.tensors[op.outputs[0]].shape
+        self.settle(op, (self.written(op.inputs[0]), b), identity(len(shape)), {"transpose_b": turned})
+
+    def cost(self, base: str, axes: tuple[int, ...]) -> int:
+        """Of carrying out a permute: none, whole rows copied, or single elements."""
+        if only_moves_ones(self.b.shape(base), axes):
+            return 0
+        return 1 if axes[-1] == len(axes) - 1 else 2
 
 
 RULES: Mapping[str, Callable[[Layout, Op], None]] = {

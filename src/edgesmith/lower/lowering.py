@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from edgesmith.lower import export as exporting
 from edgesmith.lower.builder import Builder
 from edgesmith.lower.call import Call
 from edgesmith.lower.canonical import canonical
+from edgesmith.lower.lift import Lifted
 from edgesmith.lower.table import LOWERINGS, way_round
 
 RAW = ("uint8", "int8", "int16")  # a sensor's own integers: floats in the graph, stored as what they are
@@ -42,6 +44,13 @@ def lower(module: nn.Module, example_inputs: tuple[Any, ...], name: str = "model
         BadInput: a weight is not a number.
     """
     return lower_program(exporting.export(module, example_inputs), name, fold)
+
+
+def graph_of(module: nn.Module, example_inputs: tuple[Any, ...], name: str = "model") -> Graph:
+    """The graph that a lifted module executes, its ops still named after the user's layers; others are lowered."""
+    if isinstance(module, Lifted):
+        return replace(module.to_graph(), name=name)
+    return lower(module, example_inputs, name)
 
 
 def lower_pt2(path: Path | str, trust: bool = False, name: str = "model", fold: bool = True) -> Graph:
