@@ -185,6 +185,7 @@ def measure(board: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Measure the boards named on the command line, or all five."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--boards", nargs="+", default=BOARDS)
     boards = {name: measure(name) for name in parser.parse_args().boards}
