@@ -16,7 +16,7 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Split, Task
 from edgesmith.fit.realize import realize, write_artifact
-from edgesmith.lower import channels_last_input, lower, with_normalize
+from edgesmith.lower import channels_last_input, graph_of, lower, with_normalize
 from edgesmith.profile import Profile, profile
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def source_graph(
     task = task or random_task(example_inputs, name)
     raw = (torch.from_numpy(task.calibration.inputs[:1]).float(),)
     if precision == "int8":
-        return lower(ptq(calibration)(module, task), raw, name)  # type: ignore[arg-type]
+        return graph_of(ptq(calibration)(module, task), raw, name)  # type: ignore[arg-type]
     return lower(with_normalize(module, task.normalize), raw, name)
 
 

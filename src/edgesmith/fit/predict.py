@@ -11,7 +11,7 @@ from edgesmith.build import Compiled, bind_for
 from edgesmith.compile.integerize import integerize
 from edgesmith.compress.prune.greedy import Pressure
 from edgesmith.compress.quantize.placement import annotate, place
-from edgesmith.compress.quantize.ptq import raw_formats
+from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.budget import Budget
 from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Reading
@@ -74,7 +74,8 @@ class Predictor:
         layers: dict[str, float] = {}
         for op in prediction.ops:
             share = sum(_share(op, limit, prediction) * ratio for limit, ratio in pressing.items())
-            layers[op.layer] = layers.get(op.layer, 0.0) + share
+            path = op.layer.rpartition(".")[0]  # an op is named after its module and its node
+            layers[path] = layers.get(path, 0.0) + share
         return Pressure(worst, layers)
 
 

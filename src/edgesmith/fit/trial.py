@@ -22,7 +22,7 @@ from edgesmith.core.task import Task
 from edgesmith.fit.folder import Folder
 from edgesmith.fit.predict import Predictor, excess, raw_example
 from edgesmith.fit.space import Settings
-from edgesmith.lower import channels_last_input, lift, lower, with_normalize
+from edgesmith.lower import channels_last_input, graph_of, lift, lower, with_normalize
 from edgesmith.training.evaluate import evaluate_raw
 from edgesmith.training.recipe import Augment, Recipe
 
@@ -100,7 +100,7 @@ def compress(job: Job, settings: Settings, shaped: nn.Module, place: Path) -> Gr
     if settings.precision == "int8":
         quantize = ptq(settings.calibration, equalize=settings.equalize, correct_bias=settings.correct_bias)
         shaped = quantize(shaped, job.task)
-        return lower(shaped, (raw_example(job.task),), job.predictor.name)
+        return graph_of(shaped, (raw_example(job.task),), job.predictor.name)
     return lower(with_normalize(shaped, job.task.normalize), (raw_example(job.task),), job.predictor.name)
 
 

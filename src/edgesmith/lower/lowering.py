@@ -43,7 +43,11 @@ def lower(module: nn.Module, example_inputs: tuple[Any, ...], name: str = "model
         Unsupported: it cannot be captured, or ops have no lowering: every one of them, with its line and a way round.
         BadInput: a weight is not a number.
     """
-    return lower_program(exporting.export(module, example_inputs), name, fold)
+    graph = lower_program(exporting.export(module, example_inputs), name, fold)
+    if not isinstance(module, Normalized):
+        return graph
+    # Ops are named after the user's layers, not after our wrapper around them.
+    return replace(graph, ops=tuple(replace(op, name=op.name.removeprefix("module.")) for op in graph.ops))
 
 
 def graph_of(module: nn.Module, example_inputs: tuple[Any, ...], name: str = "model") -> Graph:

@@ -21,9 +21,9 @@ from edgesmith.core.card import Card, Claim, Source, method
         omits=("the per-layer ratios set by hand from sensitivity curves: the target's predicted cost sets them here",),
     )
 )
-def l1_norm(cost: Cost, multiple: int = 4) -> Transform:
-    """Prune until `cost` fits; see `greedy.prune_to_fit`."""
-    return prune_to_fit(l1_importance, cost, multiple)
+def l1_norm(cost: Cost, multiple: int = 4, until: float = 1.0) -> Transform:
+    """Prune until the worst ratio of `cost` is at most `until`; see `greedy.prune_to_fit`."""
+    return prune_to_fit(l1_importance, cost, multiple, until=until)
 
 
 def l1_importance(module: nn.Module, coupled: Coupled) -> Tensor:

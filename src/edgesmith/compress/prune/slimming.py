@@ -23,9 +23,9 @@ from edgesmith.core.card import Card, Claim, Source, method
         ),
     )
 )
-def slimming(cost: Cost, multiple: int = 4) -> Transform:
-    """Prune until `cost` fits; see `greedy.prune_to_fit`."""
-    return prune_to_fit(gamma_importance, cost, multiple)
+def slimming(cost: Cost, multiple: int = 4, until: float = 1.0) -> Transform:
+    """Prune until the worst ratio of `cost` is at most `until`; see `greedy.prune_to_fit`."""
+    return prune_to_fit(gamma_importance, cost, multiple, until=until)
 
 
 def gamma_importance(module: nn.Module, coupled: Coupled) -> Tensor:

@@ -23,9 +23,9 @@ from edgesmith.core.card import Card, Claim, Source, method
         omits=("averaging the score over a training epoch: one pass over the calibration split is used",),
     )
 )
-def taylor(cost: Cost, multiple: int = 4) -> Transform:
-    """Prune until `cost` fits; see `greedy.prune_to_fit`."""
-    return prune_to_fit(taylor_importance, cost, multiple, needs_gradients=True)
+def taylor(cost: Cost, multiple: int = 4, until: float = 1.0) -> Transform:
+    """Prune until the worst ratio of `cost` is at most `until`; see `greedy.prune_to_fit`."""
+    return prune_to_fit(taylor_importance, cost, multiple, needs_gradients=True, until=until)
 
 
 def taylor_importance(module: nn.Module, coupled: Coupled) -> Tensor:
