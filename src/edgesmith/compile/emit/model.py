@@ -156,7 +156,6 @@ class Printer:
                 for name, port in zip(self.graph.outputs, self.program.interface.outputs, strict=True)
             ),
             mask=ALIGNMENT - 1,
-            unused="" if self.graph.states else "    (void)state;\n",
         )
 
     def _parameters(self, index: int, kernel: Kernel) -> str:
@@ -302,6 +301,7 @@ int {name}_run(const {name}_in *in, {name}_out *out, void *state, void *arena) {
     uint8_t *const a = arena;
     uint8_t *const s = state;
     if (in == NULL || out == NULL || misaligned(arena) || ({macro}_STATE_BYTES > 0 && misaligned(state))) return -1;
+    (void)a;
     (void)s;
 {calls}
 {updates}
