@@ -33,6 +33,7 @@ class Builder:
         self._stored: dict[str, str] = {}  # source tensor to the tensor that stores it in its format
         self._real: dict[str, str] = {}  # source tensor to the float tensor that holds it
         self._int8: dict[str, str] = {}
+        self._read = {name for op in source.ops for name in op.inputs} | source.kept()
         for name in source.inputs:
             self._begin_input(source.tensors[name])
         for state in source.states:
@@ -56,6 +57,10 @@ class Builder:
     def is_stored(self, name: str) -> bool:
         """Whether the value exists in integers, or is a constant that can be."""
         return name in self._stored or (name in self.source.constants and self.format(name) is not None)
+
+    def is_read(self, name: str) -> bool:
+        """Whether an op of the source graph, or its caller, reads the value."""
+        return name in self._read
 
     def is_real(self, name: str) -> bool:
         """Whether a float tensor already holds the value."""
@@ -153,9 +158,11 @@ class Builder:
         self.emit(kind, inputs, output, self.format(output), attrs, origin=op)
         self._stored[output] = output
 
-    def results(self, op: Op, kind: str, inputs: Sequence[str], attrs: Mapping[str, Attr]) -> None:
-        """`result` for an op with several outputs."""
-        self.emit_many(kind, inputs, [(name, self.format(name)) for name in op.outputs], attrs, origin=op)
+    def results(
+        self, op: Op, kind: str, inputs: Sequence[str], formats: Sequence[Format], attrs: Mapping[str, Attr]
+    ) -> None:
+        """`result` for an op with several outputs, in the formats that it makes."""
+        self.emit_many(kind, inputs, tuple(zip(op.outputs, formats, strict=True)), attrs, origin=op)
         self._stored.update({name: name for name in op.outputs})
 
     def float_result(self, op: Op) -> None:

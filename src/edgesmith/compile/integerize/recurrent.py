@@ -15,36 +15,43 @@ from edgesmith.core.ops.tables import sigmoid_table, tanh_table
 GATE_SCALE = 2.0**-12
 LSTM_H_SCALE = 2.0**-30  # of o * tanh(c), both Q0.15
 GRU_H_SCALE = 2.0**-15
+UNREAD_Y = PerTensor(2.0**-7, 0)  # of a GRU whose last state alone is read: it holds every hidden value
 
 
 def lstm(builder: Builder, op: Op) -> None:
     """States: h int8 in the format of y, c int16 at a power of two."""
     x, h0, c0, *parameters = op.inputs
-    y = builder.affine(op.outputs[0])
-    attrs = {"cell_bits": _cell_bits(op, builder.affine(op.outputs[2])), **_hidden(op, y, LSTM_H_SCALE)}
-    _same(op, y, builder.affine(h0), builder.affine(op.outputs[1]))
-    _same(op, builder.affine(c0), builder.affine(op.outputs[2]))
-    weights = _weights(builder, op, x, y, parameters)
+    h, c = builder.affine(h0), builder.affine(c0)
+    formats = (h, h, c)
+    _check(builder, op, formats)
+    weights = _weights(builder, op, x, h, parameters)
     inputs = (builder.int8(x)[0], builder.stored(h0), builder.stored(c0), *weights)
-    builder.results(op, "lstm_s8", inputs, attrs)
+    attrs = {"cell_bits": _cell_bits(op, c), **_hidden(op, h, LSTM_H_SCALE)}
+    builder.results(op, "lstm_s8", inputs, formats, attrs)
 
 
 def gru(builder: Builder, op: Op) -> None:
     """State: h int16 in Q0.15; y is derived from it."""
     x, h0, *parameters = op.inputs
-    y = builder.affine(op.outputs[0])
-    _same(op, PerTensor(GRU_H_SCALE, 0, "int16"), builder.affine(h0), builder.affine(op.outputs[1]))
+    y = builder.affine(op.outputs[0]) if builder.format(op.outputs[0]) else UNREAD_Y
+    formats = (y, PerTensor(GRU_H_SCALE, 0, "int16"))
+    _check(builder, op, formats)
     weights = _weights(builder, op, x, y, parameters)
-    builder.results(op, "gru_s8", (builder.int8(x)[0], builder.stored(h0), *weights), _hidden(op, y, GRU_H_SCALE))
+    inputs = (builder.int8(x)[0], builder.stored(h0), *weights)
+    builder.results(op, "gru_s8", inputs, formats, _hidden(op, y, GRU_H_SCALE))
 
 
 def _hidden(op: Op, y: PerTensor, scale: float) -> dict[str, Attr]:
     return {"h_zero": y.zero_point, **requantize(op, scale / y.scale)}
 
 
-def _same(op: Op, *formats: PerTensor) -> None:
-    if len(set(formats)) > 1:
-        raise BadInput(f"integerize: {op.kind} ({op.name}) has states in the formats {set(formats)}; need one.")
+def _check(builder: Builder, op: Op, formats: tuple[PerTensor, ...]) -> None:
+    """Refuse results in other formats than the op makes; a result that nothing reads may have none."""
+    for name, format_ in zip(op.outputs, formats, strict=True):
+        if builder.format(name) not in (None, format_):
+            raise BadInput(
+                f"integerize: {op.kind} ({op.name}) makes {name!r} as {format_}, not {builder.format(name)}."
+            )
 
 
 def _cell_bits(op: Op, c: PerTensor) -> int:

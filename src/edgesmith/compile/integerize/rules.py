@@ -63,7 +63,9 @@ RULES: Mapping[str, Rule] = {
 def rule_for(builder: Builder, op: Op) -> Rule | None:
     """The op's rule when everything it reads and makes has a format; None leaves the op in float."""
     rule = RULES.get(op.kind)
-    if rule is None or not all(isinstance(builder.format(name), PerTensor) for name in op.outputs):
+    if rule is None or not all(
+        isinstance(builder.format(name), PerTensor) for name in op.outputs if builder.is_read(name)
+    ):
         return None
     names = ops.spec_of(op).inputs
     variadic = names[-1].endswith("*")

@@ -72,8 +72,9 @@ def percentile(seen: Histogram, percent: float = PERCENTILE) -> Range:
     """
     cumulative = np.cumsum(seen.counts) / seen.counts.sum()
     tail = (1 - percent / 100) / 2
-    low = seen.edges[np.searchsorted(cumulative, tail, side="right")]
-    high = seen.edges[np.searchsorted(cumulative, 1 - tail, side="left") + 1]
+    last = len(cumulative) - 1
+    low = seen.edges[min(np.searchsorted(cumulative, tail, side="right"), last)]
+    high = seen.edges[min(np.searchsorted(cumulative, 1 - tail, side="left"), last) + 1]
     return min(float(low), 0.0), max(float(high), 0.0)
 
 
@@ -120,9 +121,14 @@ def entropy(seen: Histogram) -> Range:
 
 
 def _magnitudes(seen: Histogram) -> tuple[np.ndarray, float]:
-    """Counts of |value| in BINS bins from 0, and the width of one."""
+    """Counts of |value| in BINS bins from 0, and the width of one.
+
+    The first bin takes the second's count, as in NVIDIA's pytorch-quantization (calib/histogram.py): zeros, most of
+    what a ReLU makes, are stored exactly and must not speak for fine steps.
+    """
     peak = max(abs(seen.low), abs(seen.high))
     counts, _ = np.histogram(np.abs(seen.centres), BINS, (0.0, peak), weights=seen.counts)
+    counts[0] = counts[1]
     return counts, peak / BINS
 
 

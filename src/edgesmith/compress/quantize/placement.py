@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgesmith.compress.quantize.raw_input import lossless_format
 from edgesmith.core import formats
-from edgesmith.core.formats import Format, PerTensor
+from edgesmith.core.formats import Format, PerChannel, PerTensor
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.ops import attrs_of, spec_of
 from edgesmith.core.ops.elementwise import BINARY, FUNCTIONS
@@ -88,7 +89,7 @@ def place(graph: Graph, raw: Mapping[str, PerTensor] | None = None) -> tuple[Gro
         _link(graph, op, links, stored)
     for state in graph.states:
         links.join(state.tensor, state.update)
-    fixed = {**raw, **_fixed(graph)}
+    fixed = {**_lossless(graph, raw), **raw, **_fixed(graph)}
     cells = {op.outputs[2] for op in graph.ops if op.kind == "lstm"}
     sources = _sources(graph, stored)
     groups = []
@@ -170,6 +171,13 @@ def _fixed(graph: Graph) -> dict[str, PerTensor]:
     }
 
 
+def _lossless(graph: Graph, raw: Mapping[str, PerTensor]) -> dict[str, PerTensor]:
+    """Normalized bytes that can be stored as the bytes they were."""
+    begin = normalization(graph, raw)
+    found = {name: lossless_format(graph, name, raw) for name in begin.results - begin.loose}
+    return {name: format_ for name, format_ in found.items() if format_ is not None and name not in raw}
+
+
 def _sources(graph: Graph, stored: set[str]) -> set[str]:
     """Stored tensors that do not merely repeat the values of others."""
     repeats: set[str] = set()
@@ -245,13 +253,13 @@ def normalization(graph: Graph, raw: Mapping[str, PerTensor]) -> Normalization:
         if inside is None or not foldable(graph, op, linear=inside is from_floats):
             continue
         output = op.outputs[0]
-        results.add(output)
         if not per_channel.isdisjoint(op.inputs) or not _alike(graph, op):
             per_channel.add(output)
         if op.kind in TABLE_MOVES and not bytes_.isdisjoint(op.inputs):
             bytes_.add(output)
             inside.add(output)
             continue
+        results.add(output)
         nexts = [graph.ops[index] for index in readers[output]]
         moves_on = output in per_channel or op.kind in TABLE_MOVES
         if nexts and output not in kept and all(_goes_on(graph, n, moves_on, inside is from_floats) for n in nexts):
@@ -341,13 +349,15 @@ def cell_format(peak: float) -> PerTensor:
 
 
 def _weight_formats(graph: Graph, op: Op, chosen: Mapping[str, Format]) -> dict[str, Format]:
-    """Per output channel, symmetric, with room for the bias."""
+    """Weights per output channel, symmetric, with room for the bias; biases in the unit of the sum they start."""
     names = {**named_inputs(op), **named_outputs(op)}
     found: dict[str, Format] = {}
     for weight, bias, reads in WEIGHTED.get(op.kind, ()):
         x, w, b = chosen.get(names[reads]), graph.constants.get(names[weight]), graph.constants.get(names[bias])
         if isinstance(x, PerTensor) and w is not None and b is not None:
-            found[names[weight]] = formats.with_bias_room(formats.symmetric(w), b, x.scale)
+            format_ = formats.with_bias_room(formats.symmetric(w), b, x.scale)
+            found[names[weight]] = format_
+            found[names[bias]] = PerChannel(tuple(x.scale * scale for scale in format_.scales), 0, "int32")
     return found
 
 

@@ -13,15 +13,14 @@ from edgesmith.compress.quantize.calibrators import percentile as percentile_ran
 from edgesmith.compress.quantize.equalization import equalize as equalized
 from edgesmith.compress.quantize.observation import Extremes, histograms, observe
 from edgesmith.compress.quantize.placement import annotate, place, sources_to_observe
+from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
-from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.lower import lift, lower, with_normalize
 
 Transform = Callable[[nn.Module, Task], nn.Module]
-RAW = ("uint8", "int16")  # sensor integers that a graph takes as they are
 
 
 @method(
@@ -115,12 +114,6 @@ def quantized(
     annotated = annotate(graph, groups, {name: choose(histogram) for name, histogram in counted.items()})
     means = {name: total / seen.samples for name, total in seen.sums.items()}
     return corrected(annotated, means) if correct_bias else annotated
-
-
-def raw_formats(graph: Graph, samples: np.ndarray) -> dict[str, PerTensor]:
-    """The format of an input that arrives as the sensor's integers; none for floats."""
-    kind = str(samples.dtype)
-    return {name: PerTensor(1.0, 0, kind) for name in graph.inputs} if kind in RAW else {}
 
 
 def _bare(seen: Extremes) -> dict[str, Histogram]:
