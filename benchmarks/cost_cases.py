@@ -35,7 +35,7 @@ Maker = Callable[[Rng], Case]
 def log_size(rng: Rng, low: int, high: int) -> int:
     """A size whose logarithm is uniform; mostly a multiple of four above eight, as channels are."""
     value = round(math.exp(rng.uniform(math.log(low), math.log(high + 0.5))))
-    return value if value < 8 or rng.random() < 0.25 else min(round(value / 4) * 4, high)
+    return value if value < 8 or rng.random() < 0.25 else max(low, min(round(value / 4) * 4, high))
 
 
 def s8(rng: Rng, *shape: int) -> np.ndarray:
@@ -121,7 +121,7 @@ def binary(kind: str, attrs: Mapping[str, Any]) -> Maker:
     def make(rng: Rng) -> Case:
         height, width, channels = image(rng)
         a = (1, height, width, channels)
-        b = a if rng.random() < 0.7 else [(channels,), (1,), (1, 1, 1, channels)][rng.integers(3)]
+        b = a if rng.random() < 0.5 else [(channels,), (1,), (1, height, width, 1)][rng.integers(3)]
         draw = s8 if kind.endswith("_s8") else f32
         return Case(kind, [draw(rng, *a), draw(rng, *b)], [], attrs)
 
@@ -322,7 +322,8 @@ def log_mel_s8(rng: Rng) -> Case:
 
 ZEROS = {"a_zero": 3, "b_zero": -2}
 CASES: Mapping[str, Maker] = {
-    "conv2d_s8": conv("conv2d_s8", "full", "full", "pointwise", "pointwise", "grouped"),
+    "conv2d_s8": conv("conv2d_s8", "full", "full", "pointwise"),
+    "conv2d_s8 grouped": conv("conv2d_s8", "grouped"),
     "conv2d_s8 depthwise": conv("conv2d_s8", "depthwise"),
     "conv_transpose2d_s8": conv("conv_transpose2d_s8", "full"),
     "linear_s8": linear("linear_s8"),
@@ -351,7 +352,9 @@ CASES: Mapping[str, Maker] = {
     "embedding": embedding,
     "quantize": quantize,
     "dequantize": dequantize,
-    "conv2d": conv("conv2d", "full", "pointwise", "depthwise", "grouped"),
+    "conv2d": conv("conv2d", "full", "full", "pointwise"),
+    "conv2d depthwise": conv("conv2d", "depthwise"),
+    "conv2d grouped": conv("conv2d", "grouped"),
     "conv_transpose2d": conv("conv_transpose2d", "full"),
     "linear": linear("linear"),
     "matmul": matmul("matmul"),

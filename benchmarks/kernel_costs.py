@@ -9,6 +9,7 @@ fit, relative to the size of the run, gives the counts per feature. The error is
 """
 
 import argparse
+import hashlib
 import json
 import tempfile
 import time
@@ -33,10 +34,11 @@ from edgesmith.cost.code import code_size
 from edgesmith.cost.memory import argument_count, constant_bytes, list_bytes
 from edgesmith.emulate import cost
 from edgesmith.kernels.abi import BINDINGS, select
-from edgesmith.kernels.costs import COSTS, CostTable, KernelCost, digest, key, read
+from edgesmith.kernels.costs import COSTS, CostTable, KernelCost, digest, key, read, stamp
 from edgesmith.kernels.costs.features import features, form
 from edgesmith.kernels.kernel import Kernel
 from edgesmith.run.emulated import Emulated
+from edgesmith.toolchain import cache_folder
 
 SAMPLES = 36  # shapes of each form of a kernel
 DRAWS = 8 * SAMPLES  # tried, since most kinds have one form and convolutions several
@@ -129,7 +131,20 @@ def graph_of(group: Sequence[Sample]) -> Graph:
 
 
 def measure(group: Sequence[Sample], target: Target) -> tuple[list[dict[str, int]], int]:
-    """Class counts of each sample, and the stack of all."""
+    """Class counts of each sample, and the stack of all; from the cache when the same was measured before."""
+    facts = [(s.op.kind, sorted(s.op.attrs.items()), [t.shape for t in s.inputs], s.inputs[0].dtype) for s in group]
+    known = repr([facts, digest(group[0].kernel.source), target.core, target.compiler_flags])
+    path = cache_folder() / "kernel-counts" / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.json"
+    if path.is_file():
+        counts, stack = json.loads(path.read_text())
+        return counts, stack
+    counts, stack = run(group, target)
+    write_file(path, json.dumps([counts, stack]))
+    return counts, stack
+
+
+def run(group: Sequence[Sample], target: Target) -> tuple[list[dict[str, int]], int]:
+    """Class counts and stack from one run on the emulated board."""
     compiled = bind_for(graph_of(group), target)
     inputs = {t.name: a for s in group for t, a in zip(s.inputs, s.case.live, strict=False)}
     with tempfile.TemporaryDirectory(prefix="edgesmith-costs-") as folder:
@@ -175,13 +190,15 @@ def entries(group: Sequence[Sample], target: Target) -> dict[str, KernelCost]:
     """Measure one kernel and fit each of its forms."""
     counts, stack = measure(group, target)
     stack -= list_bytes([sample.op for sample in group])
+    path = group[0].kernel.source
+    source = f"{path.parent.name}/{path.name}"
     found = {}
     for name in dict.fromkeys(sample.name for sample in group):
         chosen = [i for i, sample in enumerate(group) if sample.name == name]
         if len(chosen) >= FEWEST:
             classes, errors = fit([group[i] for i in chosen], [counts[i] for i in chosen])
-            median, worst = (float(f"{value:.3g}") for value in (np.median(errors), max(errors)))
-            found[name] = KernelCost(classes, stack, len(chosen), median, worst, digest(group[0].kernel.source))
+            quantiles = (float(f"{value:.3g}") for value in np.quantile(errors, (0.5, 0.9, 1.0)))
+            found[name] = KernelCost(source, classes, stack, len(chosen), *quantiles, stamp(path))
     return found
 
 
@@ -210,18 +227,16 @@ def refresh(target: Target, everything: bool, only: str) -> CostTable:
     path = COSTS / f"{target.core}.json"
     old = read(path) if path.is_file() else CostTable(target.core, target.has_fpu)
     groups = samples(target)
-    fresh = {
-        name for name, group in groups.items()
-        if not everything and any(e.digest == digest(group[0].kernel.source) for k, e in old.kernels.items() if k.split()[0] == name)
-    }  # fmt: skip
-    stale = [name for name in groups if name not in fresh and only in name]
+    stamps = {name.split()[0]: found.stamp for name, found in old.kernels.items()}
+    fresh = {name for name, group in groups.items() if stamps.get(name) == stamp(group[0].kernel.source)}
+    stale = [name for name in groups if only in name and (everything or name not in fresh)]
     kernels = {name: found for name, found in old.kernels.items() if name.split()[0] in groups.keys() - set(stale)}
     with ThreadPoolExecutor(2) as pool:
         for found in pool.map(lambda name: attempt(name, groups[name], target), stale):
             kernels |= found
     calls = old.call_bytes if old.call_bytes and not everything else call_model(groups, target)
     table = CostTable(target.core, target.has_fpu, kernels, calls)
-    write_file(path, json.dumps(table.to_json(), indent=1) + "\n")
+    write_file(path, table.to_text())
     return table
 
 
@@ -234,7 +249,7 @@ def attempt(name: str, group: Sequence[Sample], target: Target) -> dict[str, Ker
         print(f"{target.core} {name}: {type(error).__name__}: {error}", flush=True)
         return {}
     for line, e in found.items():
-        print(f"{target.core} {line}: {e.samples} shapes, error median {e.median:.1%} worst {e.worst:.1%}")
+        print(f"{target.core} {line}: {e.samples} shapes, error {e.median:.1%}, nine in ten {e.nine_in_ten:.1%}")
     print(f"{target.core} {name}: {time.monotonic() - start:.1f} s", flush=True)
     return found
 

@@ -60,7 +60,7 @@ def latency(ops: Sequence[OpCost], target: Target) -> Reading:
 
 
 def count_error(ops: Sequence[OpCost]) -> float | None:
-    """Relative error of the summed instructions, the ops' worst errors by their cycles; None if an op has none."""
+    """Relative error of the summed instructions, the ops' errors by their cycles; None if an op has none."""
     if any(op.error is None for op in ops):
         return None
     cycles = sum(op.cycles for op in ops)
@@ -69,7 +69,7 @@ def count_error(ops: Sequence[OpCost]) -> float | None:
 
 def _counted(ops: Sequence[OpCost], error: float | None) -> str:
     if error is not None:
-        return f"instructions by kernel from measured tables, within {error:.0%}"
+        return f"instructions by kernel from measured tables, nine in ten within {error:.0%}"
     kinds = sorted({op.kind for op in ops if op.error is None})
     return f"instructions from measured tables, but a pessimistic assumption for {', '.join(kinds)}: error unknown"
 

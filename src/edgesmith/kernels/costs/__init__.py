@@ -17,6 +17,7 @@ from edgesmith.kernels.abi import FOLDER
 from edgesmith.kernels.kernel import Kernel
 
 COSTS = Path(__file__).parent
+FEATURES = COSTS / "features.py"
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -25,19 +26,22 @@ class KernelCost:
     """The cost of one kernel function on one core.
 
     Attributes:
+        source: the kernel's file, from the folder of kernels.
         classes: instruction class to (feature to count per unit of the feature).
         stack_bytes: most that a program with only this kernel used, its caller included.
         samples: shapes measured.
-        median, worst: relative error of the instructions over shapes kept out of the fit.
-        digest: `digest` of the sources that were measured.
+        median, nine_in_ten, worst: relative error of the instructions over shapes kept out of the fit.
+        stamp: `stamp` of the kernel that was measured.
     """
 
+    source: str
     classes: Mapping[str, Mapping[str, float]]
     stack_bytes: int
     samples: int
     median: float
+    nine_in_ten: float
     worst: float
-    digest: str
+    stamp: str
 
     def counts(self, features: Mapping[str, float]) -> dict[str, float]:
         """Instruction class to expected count."""
@@ -66,15 +70,11 @@ class CostTable:
     kernels: Mapping[str, KernelCost] = field(default_factory=dict)
     call_bytes: Mapping[str, float] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Inverse of `read`."""
-        kernels = {name: self.kernels[name].to_json() for name in sorted(self.kernels)}
-        return {
-            "core": self.core,
-            "has_fpu": self.has_fpu,
-            "call_bytes": dict(self.call_bytes),
-            "kernels": kernels,
-        }
+    def to_text(self) -> str:
+        """The file that `read` reads: JSON with one line a kernel."""
+        head = {"core": self.core, "has_fpu": self.has_fpu, "call_bytes": dict(self.call_bytes)}
+        lines = [f"  {json.dumps(name)}: {json.dumps(self.kernels[name].to_json())}" for name in sorted(self.kernels)]
+        return json.dumps(head)[:-1] + ', "kernels": {\n' + ",\n".join(lines) + "\n}}\n"
 
 
 def key(kernel: Kernel, form: str) -> str:
@@ -94,6 +94,11 @@ def read(path: Path) -> CostTable:
     data = json.loads(path.read_text("utf-8"))
     kernels = {name: KernelCost(**entry) for name, entry in data["kernels"].items()}
     return CostTable(data["core"], data["has_fpu"], kernels, data["call_bytes"])
+
+
+def stamp(source: Path) -> str:
+    """Hash of what a line of a table depends on: the kernel's sources and the features it is counted in."""
+    return hashlib.sha256(FEATURES.read_bytes() + digest(source).encode()).hexdigest()[:16]
 
 
 def digest(source: Path) -> str:

@@ -9,6 +9,7 @@ from edgesmith.core.ops import attrs_of, spec_of
 from edgesmith.kernels.kernel import Kernel
 
 Features = dict[str, float]
+LONG_WINDOW = 384  # elements; beyond it cortex_m/conv2d_s8.c keeps two columns instead of four
 
 
 def form(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], kernel: Kernel) -> str:
@@ -26,12 +27,23 @@ def form(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], kernel: Ke
         unit = values["unit_bytes"]
         return f"unit {unit}" if unit in (1, 2, 4) else "words" if unit % 4 == 0 else "bytes"
     if "size" in values and "kept_size" not in values and op.kind not in ("matmul", "matmul_s8"):
-        return "flat" if sum(n > 1 for n in values["size"]) <= 1 else "strided"
+        flat = "flat" if sum(n > 1 for n in values["size"]) <= 1 else "strided"
+        return flat if _side_by_side(values) else f"{flat} repeated"
+    if "table_stride" in values:
+        return "table each" if values["table_stride"] else "one table"
     return ""
+
+
+def _side_by_side(values: Mapping[str, Any]) -> bool:
+    """Whether neighbours on the last axis of a walk lie side by side in every operand."""
+    last = values["rank"] - 1
+    return all(values[name][last] == 1 for name in ("a_stride", "b_stride") if name in values)
 
 
 def _window_form(p: Mapping[str, int]) -> str:
     kernel = (p["kernel_h"], p["kernel_w"])
+    if 1 < p["groups"] < p["in_c"]:
+        return "grouped"
     if kernel == (1, 1):
         return "1x1"
     if kernel == (3, 3) and p["dilation_h"] == p["dilation_w"] == 1:
@@ -103,43 +115,84 @@ def _inside_transposed(p: Mapping[str, int], axis: str) -> int:
 
 
 def _convolution(p: Mapping[str, int], transposed: bool) -> Features:
-    """pixels of the output; runs: rows of windows; gathered: elements of all windows; inside: those within the input."""
+    """What a window costs to collect, and to multiply one by one, in pairs of channels or in tiles of four pixels."""
     pixels, cells = p["out_h"] * p["out_w"], p["kernel_h"] * p["kernel_w"]
-    in_per, out_per = p["in_c"] // p["groups"], max(p["out_c"] // p["groups"], 1)
+    in_per = p["in_c"] // p["groups"]
     count = _inside_transposed if transposed else _inside
     inside = count(p, "h") * count(p, "w")
+    taps = pixels * p["out_c"] * cells
     return {
+        "pixels": pixels,
         "channels": p["out_c"],
         "channel_rows": p["out_c"] * p["out_h"],
-        "odd_inputs": p["in_h"] * p["in_w"] * (p["in_c"] % 4),
-        "output_runs": pixels * p["out_c"] * p["kernel_h"],
-        "loose": pixels * p["out_c"] * cells * (in_per % 4),
-        "long_macs": pixels * p["out_c"] * cells * in_per if cells * in_per > 384 else 0,
-        "pixels": pixels,
-        "groups": pixels * p["groups"],
         "runs": pixels * p["kernel_h"] * p["groups"],
-        "cells": pixels * cells * p["groups"],
         "gathered": pixels * cells * p["in_c"],
         "outside": (pixels * cells - inside) * p["in_c"],
-        "taps": pixels * p["out_c"] * cells,
+        "odd_inputs": p["in_h"] * p["in_w"] * (p["in_c"] % 4),
+        "output_runs": pixels * p["out_c"] * p["kernel_h"],
+        "taps": taps,
         "taps_inside": inside * p["out_c"],
         "macs_inside": inside * p["out_c"] * in_per,
-        "pairs": math.ceil(pixels / 2) * math.ceil(out_per / 2) * p["groups"],
-        "pair_macs": math.ceil(pixels / 2) * 2 * math.ceil(out_per / 2) * 2 * p["groups"] * cells * in_per,
+        "loose": taps * (in_per % 4),
+        **_staged(p),
+        **_tiles(p),
+    }
+
+
+def _staged(p: Mapping[str, int]) -> Features:
+    """Rows of windows that do not lie side by side within the input, which some kernels copy cell by cell."""
+    starts = [o * p["stride_w"] - p["pad_left"] for o in range(p["out_w"])]
+    side_by_side = p["kernel_w"] == 1 or (p["dilation_w"] == 1 and p["groups"] == 1)
+    direct = sum(start >= 0 and start + p["kernel_w"] <= p["in_w"] for start in starts) if side_by_side else 0
+    runs = (p["out_h"] * p["out_w"] * p["kernel_h"] - direct * _inside(p, "h")) * p["groups"]
+    in_per = p["in_c"] // p["groups"]
+    staged = runs * p["kernel_w"] * in_per
+    loose = in_per % 4 or p["in_c"] % 4
+    return {
+        "staged_runs": runs,
+        "staged_cells": runs * p["kernel_w"],
+        "staged_words": 0 if loose else staged,
+        "staged_bytes": staged if loose else 0,
+    }
+
+
+def _tiles(p: Mapping[str, int]) -> Features:
+    """Tiles of four, two or one pixels by pairs of channels; long: windows that only go two pixels at a time."""
+    pixels, window = p["out_h"] * p["out_w"], p["kernel_h"] * p["kernel_w"] * (p["in_c"] // p["groups"])
+    pairs = math.ceil(p["out_c"] // p["groups"] / 2) * p["groups"]
+    four = 0 if window > LONG_WINDOW else pixels // 4
+    two, one = (pixels - 4 * four) // 2, pixels % 2
+    return {
+        "tiles": (four + two + one) * p["groups"],
+        "pairs": (four + two + one) * pairs,
+        "four_macs": four * pairs * window,
+        "two_macs": two * pairs * window,
+        "one_macs": one * pairs * window,
+        "tile_runs": (four + two + one) * pairs * p["kernel_h"],
     }
 
 
 def _pool(p: Mapping[str, int]) -> Features:
-    """cells: kernel cells inside the input over all outputs, without and with the channels."""
+    """taps: kernel cells of all outputs; inside: those within the input; fours: channels that go four at a time."""
     pixels, inside = p["out_h"] * p["out_w"], _inside(p, "h") * _inside(p, "w")
+    rows_inside = _inside(p, "h") * p["out_w"]
+    fours, loose = p["channels"] // 4, p["channels"] % 4
     return {
         "pixels": pixels,
+        "kernel_sides": pixels * (p["kernel_h"] + p["kernel_w"]),
         "runs": pixels * p["kernel_h"],
         "output_runs": pixels * p["kernel_h"] * p["channels"],
         "cells": pixels * p["kernel_h"] * p["kernel_w"],
         "inside": inside,
         "taps": pixels * p["kernel_h"] * p["kernel_w"] * p["channels"],
         "taps_inside": inside * p["channels"],
+        "fours": pixels * fours,
+        "four_runs": rows_inside * fours,
+        "four_taps": inside * fours,
+        "loose": pixels * (loose > 0),
+        "loose_runs": rows_inside * (loose > 0),
+        "loose_cells": inside * (loose > 0),
+        "loose_taps": inside * loose,
     }
 
 
