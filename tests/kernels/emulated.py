@@ -14,8 +14,16 @@ from edgesmith.targets import load
 from edgesmith.toolchain import compile_firmware
 from kernels.calling import CANARY, MARGIN, bind, struct_of
 
-# Kernel file to the number of its arguments; the last is the scratch.
-KINDS = {"conv2d_s8": 8, "depthwise_conv2d_s8": 8, "linear_s8": 8, "add_s8": 5, "avg_pool2d_s8": 6, "lookup": 5}
+# Kernel function (es_<name>) to the number of its arguments; the last is the scratch.
+KINDS = {
+    **{f"max_pool2d_{dtype}": 4 for dtype in ("f32", "s8", "u8", "s16", "s32")},
+    "conv2d_s8": 8,
+    "depthwise_conv2d_s8": 8,
+    "linear_s8": 8,
+    "add_s8": 5,
+    "avg_pool2d_s8": 6,
+    "lookup": 5,
+}
 WITH_SCRATCH = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8")
 RAM_BYTES = 1 << 20
 ROOM_BYTES = 1 << 19
@@ -40,7 +48,7 @@ class Board:
         source = build / f"{name}.c"
         source.write_text(CALLS % (ROOM_BYTES, "".join(_calls(kind, count) for kind, count in KINDS.items())))
         target = load(name)
-        sources = [source, *(FOLDER / kernels / f"{kind}.c" for kind in KINDS)]
+        sources = [source, *sorted((FOLDER / kernels).glob("*.c"))]
         exports = [
             "room",
             *(f"call_es_{kind}" for kind in KINDS),

@@ -1,41 +1,14 @@
 /* avg_pool2d_s8 for Cortex-M: four channels at a time, summed as int16 pairs by SXTAB16. Bit-equal to reference/. */
+#include "cortex_m_pool.h"
 #include "cortex_m_requant.h"
-#include "edgesmith_integer.h"
 
 enum { CHANNELS = 4 };
 
-/* The cells of a window that lie inside x: first cell, steps in elements, counts. */
-typedef struct {
-    const int8_t *x;
-    int32_t rows, columns, row_step, column_step;
-} window;
-
-/* First cell inside and number of cells inside, of `kernel` cells `dilation` apart from `start` on. */
-static int32_t inside(int32_t start, int32_t kernel, int32_t dilation, int32_t size, int32_t *first) {
-    int32_t count = 0;
-    *first = start;
-    for (int32_t k = 0; k < kernel; k++, start += dilation) {
-        if (start < 0 || start >= size) continue;
-        if (count++ == 0) *first = start;
-    }
-    return count;
-}
-
-static window window_of(const es_pool2d_params *p, const int8_t *x, int32_t iy, int32_t ix) {
-    window w;
-    w.rows = inside(iy, p->kernel_h, p->dilation_h, p->in_h, &iy);
-    w.columns = inside(ix, p->kernel_w, p->dilation_w, p->in_w, &ix);
-    w.column_step = p->dilation_w * p->channels;
-    w.row_step = p->dilation_h * p->in_w * p->channels;
-    w.x = x + (iy * p->in_w + ix) * p->channels;
-    return w;
-}
-
-/* Sums of n channels from c on. */
-static void sum_each(const window *w, int32_t c, int32_t n, int32_t *sums) {
+/* Sums of the n channels at `from`. */
+static void sum_each(const es_pool_window *w, const int8_t *from, int32_t n, int32_t *sums) {
     for (int32_t i = 0; i < n; i++) sums[i] = 0;
     for (int32_t row = 0; row < w->rows; row++) {
-        const int8_t *x = w->x + row * w->row_step + c;
+        const int8_t *x = from + row * w->row_step;
         for (int32_t column = 0; column < w->columns; column++, x += w->column_step) {
             for (int32_t i = 0; i < n; i++) sums[i] += x[i];
         }
@@ -52,11 +25,11 @@ static inline void flush(int32_t even, int32_t odd, int32_t *sums) {
     sums[3] += odd >> 16;
 }
 
-static void sum_four(const window *w, int32_t c, int32_t *sums) {
+static void sum_four(const es_pool_window *w, const int8_t *from, int32_t *sums) {
     int32_t even = 0, odd = 0, room = 255; /* cells until a half could overflow: 255 * 128 < 2^15 */
     for (int32_t i = 0; i < CHANNELS; i++) sums[i] = 0;
     for (int32_t row = 0; row < w->rows; row++) {
-        const int8_t *x = w->x + row * w->row_step + c;
+        const int8_t *x = from + row * w->row_step;
         for (int32_t column = 0; column < w->columns; column++, x += w->column_step) {
             uint32_t v;
             __builtin_memcpy(&v, x, 4);
@@ -74,7 +47,7 @@ static void sum_four(const window *w, int32_t c, int32_t *sums) {
 
 #else
 
-static void sum_four(const window *w, int32_t c, int32_t *sums) { sum_each(w, c, CHANNELS, sums); }
+static void sum_four(const es_pool_window *w, const int8_t *from, int32_t *sums) { sum_each(w, from, CHANNELS, sums); }
 
 #endif
 
@@ -83,16 +56,16 @@ void es_avg_pool2d_s8(const es_pool2d_params *p, const int8_t *x, const int32_t 
     (void)scratch;
     for (int32_t oy = 0; oy < p->out_h; oy++) {
         for (int32_t ox = 0; ox < p->out_w; ox++, y += p->channels) {
-            const window w = window_of(p, x, oy * p->stride_h - p->pad_top, ox * p->stride_w - p->pad_left);
+            const es_pool_window w = es_pool_window_of(p, oy * p->stride_h - p->pad_top, ox * p->stride_w - p->pad_left);
             const int32_t cells = w.rows * w.columns, zero = cells * p->x_zero;
             const int32_t entry = (p->count_all ? p->kernel_h * p->kernel_w : cells) - 1;
             for (int32_t c = 0; c < p->channels; c += CHANNELS) {
                 const int32_t n = p->channels - c < CHANNELS ? p->channels - c : CHANNELS;
                 int32_t sums[CHANNELS];
                 if (n == CHANNELS) {
-                    sum_four(&w, c, sums);
+                    sum_four(&w, x + w.first + c, sums);
                 } else {
-                    sum_each(&w, c, n, sums);
+                    sum_each(&w, x + w.first + c, n, sums);
                 }
                 for (int32_t i = 0; i < n; i++) {
                     const int64_t mean = es_requant(sums[i] - zero, multiplier[entry], shift[entry]);
