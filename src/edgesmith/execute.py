@@ -1,6 +1,7 @@
 """Use an artifact that exists: run it on this machine, on the emulated board or in numpy; certify it."""
 
 import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode, encode
 from edgesmith.core.ops import interpret
 from edgesmith.core.target import Target
+from edgesmith.data.files import read_array, read_npz
 from edgesmith.run.emulated import Emulated
 from edgesmith.verify import Inputs, Relation, certify
 
@@ -85,13 +87,16 @@ def read_inputs(path: Path) -> dict[str, np.ndarray]:
     """
     if not path.is_file():
         raise Missing(f"run: no file {path}. Check the path.")
-    if path.stat().st_size > MAX_INPUT_BYTES:
-        raise BadInput(f"run: {path} is larger than {MAX_INPUT_BYTES} bytes; need less.")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        return {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except Exception as error:  # numpy raises nearly anything on a damaged file
-        raise BadInput(f"run: {path} is not a readable .npy or .npz file ({type(error).__name__}).") from error
+        size = path.stat().st_size
+        if size > MAX_INPUT_BYTES:
+            raise BadInput(f"run: {path} is larger than {MAX_INPUT_BYTES} bytes; need less.")
+        if zipfile.is_zipfile(path):
+            return read_npz(path, str(path), MAX_INPUT_BYTES)
+        with path.open("rb") as file:
+            return {"": read_array(file, size, f"run: {path}")}
+    except OSError as error:
+        raise BadInput(f"run: {path} cannot be read ({error.strerror}); need a readable .npy or .npz file.") from error
 
 
 def save_outputs(path: Path, outputs: Mapping[str, np.ndarray]) -> None:

@@ -1,6 +1,7 @@
 """Writing so that a kill at any instant leaves the old content or the new, never half of it."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import tempfile
@@ -16,7 +17,9 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BadInput(f"write: {path}: {error.strerror or error}; need a writable folder with room. Nothing was changed.") from error
+        raise BadInput(
+            f"write: {path}: {error.strerror or error}; need a writable folder with room. Nothing was changed."
+        ) from error
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -43,7 +46,10 @@ def write_file(path: Path, content: bytes | str) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder whole; one that exists is replaced by rename.
+    """Write a folder whole; one that exists is replaced in one step.
+
+    Where the system cannot exchange two folders (Windows, some network file systems) it takes two renames, and a kill
+    between them leaves the old folder under a hidden name beside.
 
     Args:
         files: relative POSIX path to content.
@@ -52,6 +58,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         BadInput: not writable or no room; an existing folder is left as it was.
     """
     with explained(folder):
+        folder = folder.resolve()  # of a link, what it points at is replaced
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -70,6 +77,9 @@ def _swap(new: Path, folder: Path) -> None:
     if not folder.exists():
         new.rename(folder)
         return
+    if _exchange(new, folder):
+        shutil.rmtree(new, ignore_errors=True)
+        return
     old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / folder.name
     folder.rename(old)
     try:
@@ -79,6 +89,18 @@ def _swap(new: Path, folder: Path) -> None:
         raise
     finally:
         shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two paths in one step; False where the system cannot."""
+    libc = ctypes.CDLL(None) if os.name == "posix" else None
+    here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS are both 2
+    names = os.fsencode(first), os.fsencode(second)
+    if hasattr(libc, "renameat2"):
+        return libc.renameat2(here, names[0], here, names[1], swap) == 0
+    if hasattr(libc, "renamex_np"):
+        return libc.renamex_np(*names, swap) == 0
+    return False
 
 
 def sync_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ MAX_INT = 1 << 62
 # Names reach C source: no quotes, backslashes, asterisks or line breaks.
 GRAPH_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 NAME = re.compile(r"[A-Za-z0-9_.:/+\[\]()-]{0,256}")
-TEXT = re.compile(r"[^\x00-\x1f\x7f]{0,1000}")
+TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]{0,1000}")  # nothing that hides text
 
 
 @dataclass(frozen=True)

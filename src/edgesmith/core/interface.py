@@ -46,11 +46,11 @@ def encode(tensor: Tensor, values: np.ndarray) -> np.ndarray:
     """Real or raw values to what an input stores.
 
     Args:
-        values: already of the tensor's dtype, or float to be quantized by the tensor's format;
-            of the tensor's shape, with or without the leading 1.
+        values: already of the tensor's dtype, or float to be quantized by the tensor's format (values beyond its
+            range saturate); of the tensor's shape, with or without the leading 1.
 
     Raises:
-        BadInput: wrong shape, or floats for a tensor without a format.
+        BadInput: wrong shape, no numbers, floats for a tensor without a format, or NaN for one with a format.
     """
     array = np.asarray(values)
     if array.shape != tensor.shape and (1, *array.shape) != tensor.shape:
@@ -58,9 +58,12 @@ def encode(tensor: Tensor, values: np.ndarray) -> np.ndarray:
     array = array.reshape(tensor.shape)
     if str(array.dtype) == tensor.dtype:
         return array
-    if tensor.dtype == "float32":
-        return array.astype(np.float32)
+    if tensor.dtype == "float32" and array.dtype.kind in "fiub":
+        with np.errstate(over="ignore"):  # beyond float32 is infinite there too
+            return array.astype(np.float32)
     if isinstance(tensor.format, PerTensor) and array.dtype.kind == "f":
+        if np.isnan(array).any():
+            raise BadInput(f"run: input {tensor.name!r} holds NaN, which {tensor.dtype} cannot; need numbers.")
         return tensor.format.quantize(array)
     raise BadInput(f"run: input {tensor.name!r} is {array.dtype}; need {tensor.dtype}.")
 

@@ -1,5 +1,6 @@
 """A number and how it was obtained; the three kinds are never mixed."""
 
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -50,6 +51,8 @@ class Reading:
         for name, allowed in types.items():
             if isinstance(data[name], bool) or not isinstance(data[name], allowed):
                 raise BadInput(f"reading: {name} is {type(data[name]).__name__}; the file is damaged.")
+            if isinstance(data[name], int | float) and not abs(data[name]) <= sys.float_info.max:
+                raise BadInput(f"reading: {name} is not a finite number; the file is damaged.")
         if data["kind"] not in get_args(Kind):
             raise BadInput(f"reading: kind is {data['kind']!r}; need one of {', '.join(get_args(Kind))}.")
         return cls(**data)

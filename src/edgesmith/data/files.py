@@ -152,13 +152,22 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, who: str) -> 
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise BadInput(f"data: {member.filename} in {who} is packed in a way numpy does not write. Use numpy.savez.")
     with archive.open(member) as file:
-        shape, fortran, dtype = read_header(file, f"data: {member.filename} in {who}")
-        expected = math.prod(shape) * dtype.itemsize
-        if file.tell() + expected != member.file_size:
-            raise BadInput(f"data: {member.filename} in {who} says shape {shape} but holds another number of bytes.")
-        content = file.read()
+        return read_array(file, member.file_size, f"data: {member.filename} in {who}")
+
+
+def read_array(file: IO[bytes], nbytes: int, who: str) -> np.ndarray:
+    """The array of an npy file of `nbytes`, from its first byte.
+
+    Raises:
+        BadInput: no npy file, or its header says another size than it has.
+    """
+    shape, fortran, dtype = read_header(file, who)
+    expected = math.prod(shape) * dtype.itemsize
+    if file.tell() + expected != nbytes:
+        raise BadInput(f"{who} says shape {shape} but holds another number of bytes.")
+    content = file.read(expected)
     if len(content) != expected:
-        raise BadInput(f"data: {member.filename} in {who} is cut short.")
+        raise BadInput(f"{who} is cut short.")
     array = np.frombuffer(bytearray(content), dtype)
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 

@@ -10,6 +10,7 @@ from edgesmith.compile.emit.prepare import keep_old_states, roots, separate_cons
 from edgesmith.compile.emit.text import C_TYPES, array, comment, identifier, identifiers, literal
 from edgesmith.compile.plan import ALIGNMENT, Plan, plan
 from edgesmith.core.errors import Unsupported
+from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.interface import Interface, Port
 from edgesmith.kernels.abi import Kernel, select
@@ -217,7 +218,7 @@ def describe(tensor: Tensor) -> str:
     """Shape, type and meaning of a tensor in words for a comment."""
     shape = " x ".join(map(str, tensor.shape)) or "scalar"
     format_ = tensor.format
-    if format_ is None or not hasattr(format_, "zero_point"):
+    if not isinstance(format_, PerTensor):
         return f"{tensor.dtype}, {shape}"
     return f"{tensor.dtype}, {shape}; real = {format_.scale:.9g} * (q - {format_.zero_point})"
 
