@@ -18,7 +18,7 @@ class Entry:
         dataset: name of the task's data; None for a shape with seeded random weights and no data.
         recipe: how it is trained; None when it has no data.
         reference: the metric on the test split that the recipe reached with seed 0; None when it has no data.
-        seconds: that training took, on one thread.
+        seconds: that training took, on one thread of a machine that had other work too.
         shipped: the trained weights come with the package.
         width: of a MobileNetV2, as a multiple of the paper's; 0 for all others.
     """
@@ -84,7 +84,9 @@ TESTBEDS = (
         input_shape=(1, 1, 28, 28),
         parameters=138_890,
         dataset="fashion-mnist",
-        recipe=Recipe(epochs=8, batch=128, learning_rate=1e-3, weight_decay=0.05, augment="flip_shift"),
+        recipe=Recipe(epochs=8, batch=128, learning_rate=2e-3, weight_decay=0.05),
+        reference=0.8837,
+        seconds=326,
     ),
     Entry(
         name="speech-dscnn",
