@@ -441,8 +441,6 @@ FLOAT: Mapping[str, Maker] = {
     "matmul": matmul_f32,
     **{kind: binary_f32(kind) for kind in ("add", "sub", "mul", "div")},
     "avg_pool2d": pooling("avg_pool2d"),
-    "reduce_sum": reduction("reduce_sum"),
-    "reduce_mean": reduction("reduce_mean"),
     "clamp": unary("clamp", low=-1.0, high=6.0),
     "leaky_relu": unary("leaky_relu", slope=0.1),
     **{kind: unary(kind) for kind in ("hardswish", "hardsigmoid", "abs", "neg")},
@@ -458,3 +456,6 @@ FLOAT: Mapping[str, Maker] = {
     "rfft": rfft,
     "log_mel": log_mel,
 }
+# Sums that may cancel: their error is measured against the sum of magnitudes.
+SUMS: Mapping[str, Maker] = {"reduce_sum": reduction("reduce_sum"), "reduce_mean": reduction("reduce_mean")}
+KINDS: Mapping[str, Maker] = {**INTEGER, **FLOAT, **SUMS}

@@ -17,9 +17,8 @@ from edgesmith.core import ops
 from edgesmith.kernels.abi import BINDINGS, FOLDER
 from edgesmith.toolchain import check_warnings
 from kernels.calling import HOST_FOLDERS, call, scratch_in_c, sources
-from kernels.cases import FLOAT, INTEGER, Maker
+from kernels.cases import FLOAT, INTEGER, KINDS, SUMS, Maker
 
-KINDS = {**INTEGER, **FLOAT}
 Repeats = Callable[[int, int], int]
 
 
@@ -72,6 +71,17 @@ def test_float_kernel_is_near_numpy(kind: str, repeats: Repeats):
             assert got.shape == wanted.shape
             scale = max(1.0, float(np.abs(wanted).max()))  # terms are about 1 before a clamp or cancellation
             np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-6 * scale)
+
+
+@pytest.mark.parametrize("kind", SUMS)
+def test_float_sum_is_near_numpy(kind: str, repeats: Repeats):
+    """float32 in index order against float64: rounding steps of the sum of magnitudes."""
+    rng = generator(kind)
+    for _ in range(repeats(25, 500)):
+        op, arrays = SUMS[kind](rng)
+        (got,), (wanted,) = call(op, arrays), definition(op, arrays)
+        (most,) = definition(op, [np.abs(arrays[0])])
+        assert (np.abs(got - wanted) <= 2e-6 * most).all()
 
 
 @pytest.mark.parametrize("folder", HOST_FOLDERS)

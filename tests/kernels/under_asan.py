@@ -5,13 +5,13 @@ import sys
 import numpy as np
 
 from kernels.calling import call
-from kernels.cases import FLOAT, INTEGER
+from kernels.cases import KINDS
 
 CASES = 8
 
 
 def main(folder: str) -> None:
-    for kind, maker in {**INTEGER, **FLOAT}.items():
+    for kind, maker in KINDS.items():
         rng = np.random.default_rng(20261121)
         for _ in range(CASES):
             call(*maker(rng), folder, sanitize="address")

@@ -13,8 +13,8 @@ static inline float es_clamp_float(float v, float low, float high) {
     return v < low ? low : v > high ? high : v;
 }
 
-/* conv2d, conv_transpose2d. x (in_h, in_w, in_c); w (out_c, kernel_h, kernel_w, in_c / groups); b (out_c); y (out_h, out_w,
- * out_c). A cell outside x is 0. */
+/* conv2d, conv_transpose2d. x (in_h, in_w, in_c); w (out_c, kernel_h, kernel_w, in_c / groups); b (out_c);
+ * y (out_h, out_w, out_c). A cell outside x is 0. */
 typedef struct {
     int32_t in_h, in_w, in_c, out_h, out_w, out_c;
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, groups;
@@ -22,7 +22,8 @@ typedef struct {
 } es_conv2d_params;
 
 void es_conv2d(const es_conv2d_params *p, const float *x, const float *w, const float *b, float *y, void *scratch);
-void es_conv_transpose2d(const es_conv2d_params *p, const float *x, const float *w, const float *b, float *y, void *scratch);
+void es_conv_transpose2d(const es_conv2d_params *p, const float *x, const float *w, const float *b, float *y,
+                         void *scratch);
 
 /* linear. x (rows, in_features); w (out_features, in_features); y (rows, out_features). */
 typedef struct {
@@ -99,8 +100,10 @@ typedef struct {
 } es_rows_params;
 
 void es_softmax(const es_rows_params *p, const float *x, float *y, void *scratch);
-void es_layer_norm(const es_rows_params *p, const float *x, const float *gamma, const float *beta, float *y, void *scratch);
+void es_layer_norm(const es_rows_params *p, const float *x, const float *gamma, const float *beta, float *y,
+                   void *scratch);
 void es_rms_norm(const es_rows_params *p, const float *x, const float *gamma, float *y, void *scratch);
-void es_affine(const es_rows_params *p, const float *x, const float *scale, const float *shift, float *y, void *scratch);
+void es_affine(const es_rows_params *p, const float *x, const float *scale, const float *shift, float *y,
+               void *scratch);
 
 #endif

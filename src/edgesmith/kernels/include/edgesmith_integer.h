@@ -8,8 +8,8 @@
 
 #include "edgesmith_strides.h"
 
-/* conv2d_s8. x (in_h, in_w, in_c); w (out_c, kernel_h, kernel_w, in_c / groups); b, multiplier, shift (out_c); y (out_h,
- * out_w, out_c). b holds the folded zero point; a cell outside x reads as x_zero.
+/* conv2d_s8. x (in_h, in_w, in_c); w (out_c, kernel_h, kernel_w, in_c / groups); b, multiplier, shift (out_c);
+ * y (out_h, out_w, out_c). b holds the folded zero point; a cell outside x reads as x_zero.
  * depthwise_conv2d_s8 is the case groups = in_c, with w transposed by the emitter to (kernel_h, kernel_w, out_c). */
 typedef struct {
     int32_t in_h, in_w, in_c, out_h, out_w, out_c;

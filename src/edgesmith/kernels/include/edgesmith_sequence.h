@@ -22,15 +22,16 @@ typedef struct {
     int32_t steps, width, hidden, cell_bits, h_zero, multiplier, shift, low, high;
 } es_recurrent_s8_params;
 
-void es_lstm_s8(const es_recurrent_s8_params *p, const int8_t *x, const int8_t *h0, const int16_t *c0, const int8_t *w_ih,
-                const int8_t *w_hh, const int32_t *b_ih, const int32_t *b_hh, const int32_t *ih_multiplier,
-                const uint8_t *ih_shift, const int32_t *hh_multiplier, const uint8_t *hh_shift, const int16_t *sigmoid,
-                const int16_t *tanh, int8_t *y, int8_t *h, int16_t *c, void *scratch);
+void es_lstm_s8(const es_recurrent_s8_params *p, const int8_t *x, const int8_t *h0, const int16_t *c0,
+                const int8_t *w_ih, const int8_t *w_hh, const int32_t *b_ih, const int32_t *b_hh,
+                const int32_t *ih_multiplier, const uint8_t *ih_shift, const int32_t *hh_multiplier,
+                const uint8_t *hh_shift, const int16_t *sigmoid, const int16_t *tanh, int8_t *y, int8_t *h,
+                int16_t *c, void *scratch);
 size_t es_gru_s8_scratch(const es_recurrent_s8_params *p);
-void es_gru_s8(const es_recurrent_s8_params *p, const int8_t *x, const int16_t *h0, const int8_t *w_ih, const int8_t *w_hh,
-               const int32_t *b_ih, const int32_t *b_hh, const int32_t *ih_multiplier, const uint8_t *ih_shift,
-               const int32_t *hh_multiplier, const uint8_t *hh_shift, const int16_t *sigmoid, const int16_t *tanh, int8_t *y,
-               int16_t *h, void *scratch);
+void es_gru_s8(const es_recurrent_s8_params *p, const int8_t *x, const int16_t *h0, const int8_t *w_ih,
+               const int8_t *w_hh, const int32_t *b_ih, const int32_t *b_hh, const int32_t *ih_multiplier,
+               const uint8_t *ih_shift, const int32_t *hh_multiplier, const uint8_t *hh_shift, const int16_t *sigmoid,
+               const int16_t *tanh, int8_t *y, int16_t *h, void *scratch);
 
 /* rfft: rows of n reals, n a power of two, to rows of n / 2 + 1 (real, imaginary). Scratch: 12 n bytes. */
 typedef struct {
@@ -40,7 +41,7 @@ typedef struct {
 size_t es_rfft_scratch(const es_rfft_params *p);
 void es_rfft(const es_rfft_params *p, const float *x, float *y, void *scratch);
 
-/* log_mel: frames of `length` samples every `hop`, FFT of n_fft, mels bands. window (length); mel (mels, n_fft / 2 + 1).
+/* log_mel: frames of `length` samples every `hop`, FFT of n_fft. window (length); mel (mels, n_fft / 2 + 1).
  * Scratch: 12 n_fft bytes. */
 typedef struct {
     int32_t frames, length, hop, n_fft, mels;

@@ -61,7 +61,8 @@ static inline es_x86_scale es_x86_load(const es_x86_product *g, int32_t channel,
 /* acc + b, requantized, clamped and stored for `lanes`. */
 static inline void es_x86_store(const es_x86_scale *scale, __m512i acc, __mmask16 lanes, int8_t *y) {
     acc = _mm512_add_epi32(acc, scale->b);
-    __m512i even = _mm512_mul_epi32(acc, scale->m_even), odd = _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), scale->m_odd);
+    __m512i even = _mm512_mul_epi32(acc, scale->m_even);
+    __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(acc, 32), scale->m_odd);
     even = _mm512_srav_epi64(_mm512_add_epi64(even, scale->half_even), scale->s_even);
     odd = _mm512_srav_epi64(_mm512_add_epi64(odd, scale->half_odd), scale->s_odd);
     even = _mm512_min_epi64(_mm512_max_epi64(_mm512_add_epi64(even, scale->zero), scale->low), scale->high);
@@ -71,7 +72,8 @@ static inline void es_x86_store(const es_x86_scale *scale, __m512i acc, __mmask1
 }
 
 /* y[channel ..] from `count` <= 16 sums. `count` may not be the constant 1: clang 22 then stores four bytes. */
-static inline void es_x86_finish(const es_x86_product *g, const int32_t *sum, int32_t channel, int32_t count, int8_t *y) {
+static inline void es_x86_finish(const es_x86_product *g, const int32_t *sum, int32_t channel, int32_t count,
+                                 int8_t *y) {
     const __mmask16 lanes = (__mmask16)((1u << count) - 1);
     const es_x86_scale scale = es_x86_load(g, channel, lanes);
     es_x86_store(&scale, _mm512_maskz_loadu_epi32(lanes, sum), lanes, y);
@@ -144,7 +146,8 @@ static inline void es_x86_multiply(const es_x86_product *g, const int8_t *const 
 #else
 
 /* y[channel ..] from `count` sums. */
-static inline void es_x86_finish(const es_x86_product *g, const int32_t *sum, int32_t channel, int32_t count, int8_t *y) {
+static inline void es_x86_finish(const es_x86_product *g, const int32_t *sum, int32_t channel, int32_t count,
+                                 int8_t *y) {
     for (int32_t i = 0; i < count; i++) {
         const int32_t o = channel + i, acc = es_signed((uint32_t)g->b[o] + (uint32_t)sum[i]);
         y[i] = es_clamp8(g->y_zero + es_requant(acc, g->multiplier[o], g->shift[o]), g->low, g->high);

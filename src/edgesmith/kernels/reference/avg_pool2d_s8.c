@@ -24,9 +24,10 @@ void es_avg_pool2d_s8(const es_pool2d_params *p, const int8_t *x, const int32_t 
     (void)scratch;
     for (int32_t oy = 0; oy < p->out_h; oy++) {
         for (int32_t ox = 0; ox < p->out_w; ox++) {
+            const int32_t y0 = oy * p->stride_h - p->pad_top, x0 = ox * p->stride_w - p->pad_left;
             for (int32_t c = 0; c < p->channels; c++) {
                 int32_t cells;
-                const int32_t sum = window(p, x + c, oy * p->stride_h - p->pad_top, ox * p->stride_w - p->pad_left, &cells);
+                const int32_t sum = window(p, x + c, y0, x0, &cells);
                 const int32_t entry = (p->count_all ? p->kernel_h * p->kernel_w : cells) - 1;
                 *y++ = es_clamp8(p->y_zero + es_requant(sum, multiplier[entry], shift[entry]), p->low, p->high);
             }

@@ -22,7 +22,8 @@ static float gather(const es_conv2d_params *p, const float *x, const float *w, i
     return sum;
 }
 
-void es_conv_transpose2d(const es_conv2d_params *p, const float *x, const float *w, const float *b, float *y, void *scratch) {
+void es_conv_transpose2d(const es_conv2d_params *p, const float *x, const float *w, const float *b, float *y,
+                         void *scratch) {
     const int32_t in_per = p->in_c / p->groups, out_per = p->out_c / p->groups;
     const int32_t taps = p->kernel_h * p->kernel_w * in_per;
     (void)scratch;

@@ -9,7 +9,8 @@ size_t es_depthwise_conv2d_s8_scratch(const es_conv2d_s8_params *p) {
 }
 
 /* Sum over the window whose first cell is (y0, x0), for output channel o. */
-static uint32_t window(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, int32_t y0, int32_t x0, int32_t o) {
+static uint32_t window(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, int32_t y0, int32_t x0,
+                       int32_t o) {
     const int32_t c = o / (p->out_c / p->in_c);
     uint32_t sum = 0;
     for (int32_t ky = 0; ky < p->kernel_h; ky++) {

@@ -21,10 +21,10 @@ static int16_t unit(const es_recurrent_s8_params *p, const es_side *ih, const es
     return es_clamp16(es_rshift64((int64_t)(32768 - z) * n + (int64_t)z * h, 15));
 }
 
-void es_gru_s8(const es_recurrent_s8_params *p, const int8_t *x, const int16_t *h0, const int8_t *w_ih, const int8_t *w_hh,
-               const int32_t *b_ih, const int32_t *b_hh, const int32_t *ih_multiplier, const uint8_t *ih_shift,
-               const int32_t *hh_multiplier, const uint8_t *hh_shift, const int16_t *sigmoid, const int16_t *tanh, int8_t *y,
-               int16_t *h, void *scratch) {
+void es_gru_s8(const es_recurrent_s8_params *p, const int8_t *x, const int16_t *h0, const int8_t *w_ih,
+               const int8_t *w_hh, const int32_t *b_ih, const int32_t *b_hh, const int32_t *ih_multiplier,
+               const uint8_t *ih_shift, const int32_t *hh_multiplier, const uint8_t *hh_shift, const int16_t *sigmoid,
+               const int16_t *tanh, int8_t *y, int16_t *h, void *scratch) {
     const es_side ih = {w_ih, b_ih, ih_multiplier, ih_shift, p->width};
     const es_side hh = {w_hh, b_hh, hh_multiplier, hh_shift, p->hidden};
     int8_t *first = scratch;

@@ -12,16 +12,18 @@ static int16_t cell_gate(int16_t c, int32_t bits) {
 static int8_t unit(const es_recurrent_s8_params *p, const int16_t *gate, const int16_t *sigmoid, const int16_t *tanh,
                    int16_t *c) {
     const int32_t kept = es_rshift(es_interpolate(sigmoid, gate[1]) * *c, 15);
-    const int32_t added = es_rshift(es_interpolate(sigmoid, gate[0]) * es_interpolate(tanh, gate[2]), 30 - p->cell_bits);
+    const int32_t product = es_interpolate(sigmoid, gate[0]) * es_interpolate(tanh, gate[2]);
+    const int32_t added = es_rshift(product, 30 - p->cell_bits);
     *c = es_clamp16(kept + added);
     const int32_t out = es_interpolate(sigmoid, gate[3]) * es_interpolate(tanh, cell_gate(*c, p->cell_bits));
     return es_clamp8(p->h_zero + es_requant(out, p->multiplier, p->shift), p->low, p->high);
 }
 
-void es_lstm_s8(const es_recurrent_s8_params *p, const int8_t *x, const int8_t *h0, const int16_t *c0, const int8_t *w_ih,
-                const int8_t *w_hh, const int32_t *b_ih, const int32_t *b_hh, const int32_t *ih_multiplier,
-                const uint8_t *ih_shift, const int32_t *hh_multiplier, const uint8_t *hh_shift, const int16_t *sigmoid,
-                const int16_t *tanh, int8_t *y, int8_t *h, int16_t *c, void *scratch) {
+void es_lstm_s8(const es_recurrent_s8_params *p, const int8_t *x, const int8_t *h0, const int16_t *c0,
+                const int8_t *w_ih, const int8_t *w_hh, const int32_t *b_ih, const int32_t *b_hh,
+                const int32_t *ih_multiplier, const uint8_t *ih_shift, const int32_t *hh_multiplier,
+                const uint8_t *hh_shift, const int16_t *sigmoid, const int16_t *tanh, int8_t *y, int8_t *h,
+                int16_t *c, void *scratch) {
     const es_side ih = {w_ih, b_ih, ih_multiplier, ih_shift, p->width};
     const es_side hh = {w_hh, b_hh, hh_multiplier, hh_shift, p->hidden};
     const size_t hidden = (size_t)p->hidden;

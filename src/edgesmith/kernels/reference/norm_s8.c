@@ -1,4 +1,4 @@
-/* layer_norm_s8 and rms_norm_s8 in plain C through a Q10 normalized value: one 64-bit division a row (docs/numbers.md). */
+/* layer_norm_s8 and rms_norm_s8 in plain C: a Q10 normalized value, two 64-bit divisions a row (docs/numbers.md). */
 #include "edgesmith_fixed.h"
 #include "edgesmith_integer.h"
 

@@ -7,7 +7,8 @@ static int8_t nearest(float t) {
     return (int8_t)((int32_t)(bounded + 128.5f) - 128);
 }
 
-void es_quantize(const es_quantize_params *p, const float *x, const float *a, const float *b, int8_t *y, void *scratch) {
+void es_quantize(const es_quantize_params *p, const float *x, const float *a, const float *b, int8_t *y,
+                 void *scratch) {
     (void)scratch;
     for (int32_t row = 0; row < p->rows; row++) {
         for (int32_t c = 0; c < p->columns; c++) {

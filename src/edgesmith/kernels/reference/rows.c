@@ -24,7 +24,8 @@ static float deviation(const es_rows_params *p, const float *x, float centre) {
     return es_sqrtf(sum / (float)p->n + p->eps);
 }
 
-void es_layer_norm(const es_rows_params *p, const float *x, const float *gamma, const float *beta, float *y, void *scratch) {
+void es_layer_norm(const es_rows_params *p, const float *x, const float *gamma, const float *beta, float *y,
+                   void *scratch) {
     (void)scratch;
     for (int32_t row = 0; row < p->rows; row++, x += p->n, y += p->n) {
         float sum = 0.0f;
@@ -42,7 +43,8 @@ void es_rms_norm(const es_rows_params *p, const float *x, const float *gamma, fl
     }
 }
 
-void es_affine(const es_rows_params *p, const float *x, const float *scale, const float *shift, float *y, void *scratch) {
+void es_affine(const es_rows_params *p, const float *x, const float *scale, const float *shift, float *y,
+               void *scratch) {
     (void)scratch;
     for (int32_t row = 0; row < p->rows; row++) {
         for (int32_t i = 0; i < p->n; i++) *y++ = *x++ * scale[i] + shift[i];
