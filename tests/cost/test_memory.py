@@ -3,13 +3,13 @@
 import ctypes
 
 import pytest
-from cost.nets import random_net, recurrent_net
-from kernels.calling import struct_of
 
+from cost.nets import random_net, recurrent_net
 from edgesmith import targets
 from edgesmith.build import bind_for, firmware
 from edgesmith.cost import flash_bytes, static_ram_bytes
 from edgesmith.cost.memory import struct_bytes
+from kernels.calling import struct_of
 
 BOARDS = ("rp2040", "stm32f103", "nucleo-l4r5zi", "stm32h743", "nrf5340", "esp32c3")
 

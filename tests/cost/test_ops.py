@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cost.nets import random_net
 
+from cost.nets import random_net
 from edgesmith import targets
 from edgesmith.build import bind_for, firmware
 from edgesmith.cost import op_costs, totals
