@@ -25,7 +25,7 @@ from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.target import Target
-from edgesmith.emulate.cost import instructions
+from edgesmith.emulate.cost import cycles, instructions
 from edgesmith.run.emulated import Emulated
 from edgesmith.targets import load
 from edgesmith.zoo.models.mlperf_tiny import MobilenetV1, same_padding
@@ -153,22 +153,17 @@ def count(layers: Sequence[Layer], target: Target) -> list[dict[str, Any]]:
         with Emulated(built, compiled.program.interface, target, layers=len(layers)) as board:
             made = board.run({name: arrays[name] for name in graph.inputs})
             assert board.last is not None
-            counts = [instructions(board.last.by_layer[index]) for index in range(len(layers))]
+            counts = [board.last.by_layer[index] for index in range(len(layers))]
     rows = []
-    for op, executed, kernel in zip(graph, counts, compiled.program.kernels, strict=True):
+    for op, classes, kernel in zip(graph, counts, compiled.program.kernels, strict=True):
         inputs, outputs = graph.types(op.inputs), graph.types(op.outputs)
         (wanted,) = ops.spec_of(op).run([arrays[name] for name in op.inputs], ops.attrs_of(op))
         np.testing.assert_array_equal(made[op.outputs[0]], wanted, err_msg=op.name)
         macs = ops.spec_of(op).macs(inputs, outputs, ops.attrs_of(op))
-        row = {
-            "layer": op.name,
-            "x": inputs[0].shape,
-            "w": inputs[1].shape,
-            "macs": macs,
-            "instructions": int(executed),
-        }
-        scratch = kernel.scratch_bytes if kernel else 0
-        rows.append({**row, "per_mac": round(executed / macs, 3), "scratch_bytes": scratch})
+        executed = int(instructions(classes))
+        row = {"layer": op.name, "x": inputs[0].shape, "w": inputs[1].shape, "macs": macs, "instructions": executed}
+        measured = {"per_mac": round(executed / macs, 3), "scratch_bytes": kernel.scratch_bytes if kernel else 0}
+        rows.append({**row, **measured, "estimated_cycles": round(cycles(target, classes))})
     return rows
 
 
@@ -178,8 +173,9 @@ def measure(board: str) -> dict[str, Any]:
     result: dict[str, Any] = {"core": target.core}
     for name, layers in NETS.items():
         rows = count(list(layers()), target)
-        macs, executed = (sum(row[key] for row in rows) for key in ("macs", "instructions"))
-        result[name] = {"macs": macs, "instructions": executed, "per_mac": round(executed / macs, 3), "layers": rows}
+        totals = {key: sum(row[key] for row in rows) for key in ("macs", "instructions", "estimated_cycles")}
+        macs, executed = totals["macs"], totals["instructions"]
+        result[name] = {**totals, "per_mac": round(executed / macs, 3), "layers": rows}
         print(f"{board:16} {name:18} {executed / macs:.3f} instructions per multiply-accumulate", file=sys.stderr)
     return result
 
@@ -192,7 +188,8 @@ def main() -> None:
     before = json.loads(RESULTS.read_text())["boards"] if RESULTS.exists() else {}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     document = {
-        "unit": "instructions per multiply-accumulate, counted on the emulated core",
+        "unit": "per_mac: instructions per multiply-accumulate, counted on the emulated core (kind: emulated)",
+        "estimated_cycles": "from the board's cycle model (kind: estimated)",
         "baseline": {"cmsis-nn, cortex-m4": CMSIS_NN},
         "command": shlex.join(["python", *sys.argv]),
         "commit": commit.stdout.strip(),
