@@ -313,3 +313,15 @@ def test_int16_readings_that_no_integer_op_reads_go_through_floats(nprng):
     floats, ints = ([{"in0": v.astype(dtype)} for v in readings] for dtype in ("float32", "int16"))
     made = check_agreement(graph, floats, {"in0": PerTensor(1.0, 0, "int16")}, ints)
     assert kinds(made) == ["dequantize", "mul", "quantize", "linear_s8"]
+
+
+def test_float_images_are_quantized_before_they_are_moved(nprng):
+    """A permute of bytes is a quarter of the work of a permute of floats."""
+    s = Sketch()
+    moved = s("permute", s.input(1, 3, 4, 4), axes=(0, 2, 3, 1))
+    scaled = s("permute", s("div", s.input(1, 3, 4, 4), s.const([4.0])), axes=(0, 2, 3, 1))
+    w = s.const(nprng.normal(size=(2, 1, 1, 3)))
+    graph = s.graph(*(s("conv2d", x, w, s.const(np.zeros(2))) for x in (moved, scaled)))
+    made = check_agreement(graph, samples_of(nprng, graph))
+    assert sorted(kinds(made)) == sorted(["quantize", "permute", "conv2d_s8"] * 2)
+    assert all(made.tensors[op.inputs[0]].dtype == "int8" for op in made.ops if op.kind == "permute")

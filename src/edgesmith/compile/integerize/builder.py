@@ -181,18 +181,27 @@ class Builder:
         Args:
             a, b: per entry of the last axis or one for all; by default 1 and 0.
         """
-        format_ = self.affine(name)
+        stored = name if name not in self.tensors else f"{name}.int8"
+        self.store(name, self.quantized(stored, real, self.affine(name), a, b))
+
+    def store(self, name: str, stored: str) -> None:
+        """Note which tensor stores a source tensor; whoever reads it as float reads what was stored."""
+        self._stored[name] = stored
+        self._real.pop(name, None)
+
+    def quantized(
+        self, output: str, real: str, format_: PerTensor, a: np.ndarray | None = None, b: np.ndarray | None = None
+    ) -> str:
+        """Append `quantize` of the float tensor `real`, times a plus b, and return its output's name."""
         if format_.dtype != "int8":
-            raise Unsupported(f"integerize: {name!r} would be made {format_.dtype} from floats; only int8 can be.")
+            raise Unsupported(f"integerize: {output!r} would be made {format_.dtype} from floats; only int8 can be.")
         slope = np.ones(1) if a is None else a.astype(np.float64)
         offset = np.zeros(1) if b is None else b.astype(np.float64)
         names = (
-            self.constant(f"{name}.a", (slope / format_.scale).astype(np.float32)),
-            self.constant(f"{name}.b", (offset / format_.scale + format_.zero_point).astype(np.float32)),
+            self.constant(f"{output}.a", (slope / format_.scale).astype(np.float32)),
+            self.constant(f"{output}.b", (offset / format_.scale + format_.zero_point).astype(np.float32)),
         )
-        stored = name if name not in self.tensors else f"{name}.int8"
-        self._stored[name] = self.emit("quantize", (real, *names), stored, format_)
-        self._real.pop(name, None)  # whoever reads it as float reads what was stored
+        return self.emit("quantize", (real, *names), output, format_)
 
     def finish(self) -> Graph:
         """The integer graph, checked."""

@@ -95,7 +95,14 @@ class Chains:
         if offset is None or one is None:
             return False
         slope, offset = _shortened(np.stack((one - offset, offset), axis=1)).T
-        self._builder.quantize(output, self._moved(chain, self._builder.real(chain.root)), slope, offset)
+        if len(slope) > 1:
+            self._builder.quantize(output, self._moved(chain, self._builder.real(chain.root)), slope, offset)
+            return True
+        format_, root = self._builder.affine(output), self._builder.real(chain.root)
+        moves = any(step.kind in MOVES for step in chain.steps)
+        first = self._builder.free(f"{output}.raw") if moves else output
+        made = self._builder.quantized(first, root, format_, slope, offset)
+        self._builder.store(output, self._moved(chain, made, last=output))
         return True
 
     def _table(self, chain: Chain, output: str) -> np.ndarray | None:
@@ -119,13 +126,17 @@ class Chains:
             y = ops.spec_of(step).run(arrays, ops.attrs_of(step))[0]
         return y
 
-    def _moved(self, chain: Chain, name: str) -> str:
-        """The stored root after the run's data movement alone."""
+    def _moved(self, chain: Chain, name: str, last: str | None = None) -> str:
+        """The stored root after the run's data movement alone.
+
+        Args:
+            last: name of the final result; by default a free one.
+        """
         format_ = self._builder.tensors[name].format
-        for step in chain.steps:
-            if step.kind in MOVES:
-                output = self._builder.free(f"{step.outputs[0]}.raw")
-                name = self._builder.emit(step.kind, (name,), output, format_, step.attrs, origin=step)
+        moves = [step for step in chain.steps if step.kind in MOVES]
+        for step in moves:
+            output = last if last and step is moves[-1] else self._builder.free(f"{step.outputs[0]}.raw")
+            name = self._builder.emit(step.kind, (name,), output, format_, step.attrs, origin=step)
         return name
 
 

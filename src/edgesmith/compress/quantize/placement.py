@@ -259,12 +259,14 @@ def normalization(graph: Graph, raw: Mapping[str, PerTensor]) -> Normalization:
             bytes_.add(output)
             inside.add(output)
             continue
-        results.add(output)
         nexts = [graph.ops[index] for index in readers[output]]
         moves_on = output in per_channel or op.kind in TABLE_MOVES
         if nexts and output not in kept and all(_goes_on(graph, n, moves_on, inside is from_floats) for n in nexts):
             inside.add(output)
             loose.add(output)
+        elif op.kind in TABLE_MOVES and op.inputs[0] in graph.inputs:
+            continue  # nothing is computed: the input is quantized first and moved as bytes
+        results.add(output)
     return Normalization(frozenset(results), frozenset(loose))
 
 
