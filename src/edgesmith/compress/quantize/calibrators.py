@@ -14,6 +14,7 @@ Calibration = Literal["minmax", "percentile", "mse", "entropy"]
 BINS = 2048  # as TensorRT's calibrator (Migacz, GTC 2017, S7310)
 PERCENTILE = 99.99  # arXiv:2004.09602, table 7: the best of 99.9, 99.99 and 99.999 on most nets
 LEVELS = 128  # of a magnitude in int8 (S7310)
+LEAST_KEPT = 0.5  # share of the values below an entropy cut
 STRIDE = 16  # thresholds of the entropy search are this many bins apart: 1/128 of the range
 EMPTY = 1e-4  # of one value: what ONNX Runtime's calibrator puts into empty bins (smooth_distribution)
 SHRINKS = np.linspace(1.0, 0.02, 99)  # of a range's ends in the MSE search: steps of 1%
@@ -73,8 +74,8 @@ def percentile(seen: Histogram, percent: float = PERCENTILE) -> Range:
     cumulative = np.cumsum(seen.counts) / seen.counts.sum()
     tail = (1 - percent / 100) / 2
     last = len(cumulative) - 1
-    low = seen.edges[min(np.searchsorted(cumulative, tail, side="right"), last)]
-    high = seen.edges[min(np.searchsorted(cumulative, 1 - tail, side="left"), last) + 1]
+    low = seen.edges[min(int(np.searchsorted(cumulative, tail, side="right")), last)]
+    high = seen.edges[min(int(np.searchsorted(cumulative, 1 - tail, side="left")), last) + 1]
     return min(float(low), 0.0), max(float(high), 0.0)
 
 
@@ -111,10 +112,14 @@ def squared_error(seen: Histogram, format_: PerTensor) -> float:
 def entropy(seen: Histogram) -> Range:
     """The range cut at the magnitude whose 128 levels lose least information (Kullback-Leibler).
 
+    A cut must keep half of the values, which the pseudocode does not ask: where few values lie near zero, a cut below
+    nearly all of them would lose nothing.
+
     Source: Migacz, "8-bit inference with TensorRT", GTC 2017, S7310, the pseudocode of entropy calibration.
     """
     magnitudes, width = _magnitudes(seen)
-    cuts = range(LEVELS, len(magnitudes) + 1, STRIDE)
+    enough = LEAST_KEPT * magnitudes.sum()
+    cuts = [cut for cut in range(LEVELS, len(magnitudes) + 1, STRIDE) if magnitudes[:cut].sum() >= enough]
     losses = [divergence(magnitudes, cut) for cut in cuts]
     threshold = cuts[int(np.argmin(losses))] * width
     return max(seen.low, -threshold), min(seen.high, threshold)
