@@ -16,6 +16,7 @@ CLAMPED = (*WEIGHTED, "add", "sub", "mul", "div", "clamp")
 MOVEMENT = ("permute", "reshape")
 TO_NHWC = (0, 2, 3, 1)
 NUMBER = re.compile(r"(:\d+)+$")
+PADDING = {"conv2d": 0.0, "max_pool2d": -np.inf}  # what a cell outside counts as
 NO_LIMITS = (-np.inf, np.inf)
 
 
@@ -173,28 +174,28 @@ def _with_constant(graph: Graph, name: str, array: np.ndarray) -> tuple[Graph, s
 
 
 def fold_padding(graph: Graph) -> Graph:
-    """Zeros written around a convolution's input become its own padding."""
+    """Zeros written around a convolution's input, and minus infinity around a max pool's, become its own padding."""
     makers, result = graph.producer(), list(graph.ops)
     for index, op in enumerate(result):
-        source = makers.get(op.inputs[0]) if op.kind == "conv2d" else None
-        if source is not None and result[source].kind == "pad" and _pads_cells(graph, result[source]):
+        source = makers.get(op.inputs[0]) if op.kind in PADDING else None
+        if source is not None and result[source].kind == "pad" and _pads_cells(graph, result[source], PADDING[op.kind]):
             result[index] = _with_padding(op, result[source])
     return replace(graph, ops=tuple(result)).pruned()
 
 
-def _pads_cells(graph: Graph, pad: Op) -> bool:
+def _pads_cells(graph: Graph, pad: Op, value: float) -> bool:
     attrs = ops.attrs_of(pad)
     before, after = graph.tensors[pad.inputs[0]].format, graph.tensors[pad.outputs[0]].format
     sides = [attrs[key][axis] for key in ("before", "after") for axis in (0, 3)]  # type: ignore[index]
-    return attrs["value"] == 0 and not any(sides) and after in (None, before)
+    return attrs["value"] == value and not any(sides) and after in (None, before)
 
 
-def _with_padding(conv: Op, pad: Op) -> Op:
+def _with_padding(window: Op, pad: Op) -> Op:
     before, after = pad.attrs["before"], pad.attrs["after"]
     extra = (before[1], after[1], before[2], after[2])  # type: ignore[index]
-    own = ops.attrs_of(conv)["padding"]
+    own = ops.attrs_of(window)["padding"]
     padding = tuple(a + b for a, b in zip(own, extra, strict=True))  # type: ignore[call-overload]
-    return replace(conv, inputs=(pad.inputs[0], *conv.inputs[1:]), attrs={**conv.attrs, "padding": padding})
+    return replace(window, inputs=(pad.inputs[0], *window.inputs[1:]), attrs={**window.attrs, "padding": padding})
 
 
 def fuse_clamps(graph: Graph) -> Graph:

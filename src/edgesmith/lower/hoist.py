@@ -34,27 +34,37 @@ def axes_of(graph: Graph, op: Op) -> Axes | None:
 
 
 def _chain(graph: Graph, last: Op) -> list[Op]:
-    """The ops from an input to `last`, itself left out; empty where another op stands or reads in between."""
+    """The ops from an input to `last`, itself left out; or padding alone, from anywhere.
+
+    Empty where there are none, or where what is between is read elsewhere too.
+    """
     makers, readers, kept = graph.producer(), graph.consumers(), graph.kept()
     chain: list[Op] = []
     name = last.inputs[0]
     while name not in graph.inputs:
-        if name not in makers or len(readers[name]) > 1 or name in kept:
-            return []
-        op = graph.ops[makers[name]]
-        variable = [source for source in op.inputs if source not in graph.constants]
-        known = op.kind == "pad" or op.kind in FUNCTIONS or op.kind in BINARY
-        if not known or len(variable) != 1 or graph.tensors[variable[0]].shape == ():
-            return []
-        if len(graph.tensors[variable[0]].shape) != len(graph.tensors[name].shape):
-            return []
+        op = graph.ops[makers[name]] if name in makers else None
+        if op is None or len(readers[name]) > 1 or name in kept or not _passable(graph, op):
+            return chain if all(step.kind == "pad" for step in chain) else []
         chain.insert(0, op)
-        name = variable[0]
+        name = _variable(graph, op)[0]
     return chain
 
 
+def _variable(graph: Graph, op: Op) -> list[str]:
+    return [source for source in op.inputs if source not in graph.constants]
+
+
+def _passable(graph: Graph, op: Op) -> bool:
+    """Whether a permute may go before the op: padding, or arithmetic on one value that keeps its rank."""
+    variable = _variable(graph, op)
+    known = op.kind == "pad" or op.kind in FUNCTIONS or op.kind in BINARY
+    if not known or len(variable) != 1:
+        return False
+    return len(graph.tensors[variable[0]].shape) == len(graph.tensors[op.outputs[0]].shape)
+
+
 def _hoisted(graph: Graph, last: Op, chain: list[Op], axes: Axes) -> Graph:
-    root = next(name for name in chain[0].inputs if name not in graph.constants)
+    root = _variable(graph, chain[0])[0]
     tensors, constants = dict(graph.tensors), dict(graph.constants)
     turned = next(n for i in range(1, 2 + len(tensors)) if (n := f"{root}.permuted:{i}") not in tensors)
     tensors[turned] = _permuted(tensors[root], axes, turned)

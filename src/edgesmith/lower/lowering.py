@@ -28,7 +28,6 @@ from edgesmith.lower.table import LOWERINGS, way_round
 RAW = ("uint8", "int8", "int16")  # a sensor's own integers: floats in the graph, stored as what they are
 INDICES = ("int32", "int64")
 TAKES_COMPLEX = ("abs", "view_as_real", "real", "imag")
-NO_RESULT = ("aten._assert_tensor_metadata.default", "aten._assert_scalar.default")  # checks that export leaves
 
 
 def lower(module: nn.Module, example_inputs: tuple[Any, ...], name: str = "model", fold: bool = True) -> Graph:
@@ -83,15 +82,15 @@ class Program:
         self.values: dict[str, Any] = {}
         self.constants = exporting.constants(program)
         self.placed: dict[int, str] = {}
-        self.complex: set[str] = set()
         self.inputs: list[str] = []
         self.problems: list[str] = []
 
     def lowered(self) -> Graph:
         """The graph as it comes, before any pass."""
         self._begin()
+        needed = _needed(self.program.graph)
         for node in self.program.graph.nodes:
-            if node.op == "call_function" and str(node.target) not in NO_RESULT:
+            if node.op == "call_function" and node in needed:
                 self._lower(node)
         if self.problems:
             lines = "".join(f"\n  {problem}" for problem in dict.fromkeys(self.problems))
@@ -182,24 +181,22 @@ class Program:
         path = exporting.path_of(node)
         label = f"{path}.{node.name}" if path else node.name
         self.builder.at(node.name, label, exporting.line_of(node)[0])
-        call = Call(self._arguments(node), frozenset(self.complex))
-        reads = any(self.values.get(source.name) in self.complex for source in node.all_input_nodes if self.complex)
-        if reads and target.split(".")[1] not in TAKES_COMPLEX:
+        call = Call(self._arguments(node), self._complex_inputs(node))
+        if call.complex_inputs and target.split(".")[1] not in TAKES_COMPLEX:
             raise Unsupported("reads complex values; need abs, view_as_real, real or imag first.")
         result = LOWERINGS[target](self.builder, call)
         self._check_shapes(node, result)
         return result
 
-    def _check_shapes(self, node: Node, result: Any) -> None:
-        """A lowering that gave another shape than torch would be a fault of ours: better no graph than a wrong one.
+    def _complex_inputs(self, node: Node) -> frozenset[str]:
+        sources = [source for source in node.all_input_nodes if isinstance(source.meta.get("val"), Tensor)]
+        return frozenset(str(self.values.get(source.name)) for source in sources if source.meta["val"].is_complex())
 
-        Complex results are noted: ours have a last axis of 2.
-        """
+    def _check_shapes(self, node: Node, result: Any) -> None:
+        """A lowering that gave another shape than torch would be a fault of ours: better no graph than a wrong one."""
         expected = node.meta.get("val")
         if isinstance(expected, Tensor) and isinstance(result, str):
-            if expected.is_complex():
-                self.complex.add(result)
-            elif tuple(expected.shape) != self.builder.shape(result):
+            if not expected.is_complex() and tuple(expected.shape) != self.builder.shape(result):
                 raise Unsupported(f"gave {self.builder.shape(result)} where torch gives {tuple(expected.shape)}.")
 
     def _arguments(self, node: Node) -> Mapping[str, Any]:
@@ -257,6 +254,15 @@ class Program:
         if not isinstance(value, str):
             raise Unsupported(f"lower: the model returns {argument!r}; need tensors. Return only what is computed.")
         return value
+
+
+def _needed(graph: torch.fx.Graph) -> set[Node]:
+    """The nodes that an output depends on; export leaves others, such as assertions."""
+    needed = set(graph.output_node().all_input_nodes)
+    for node in reversed(graph.nodes):
+        if node in needed:
+            needed.update(node.all_input_nodes)
+    return needed
 
 
 def _array(value: Tensor) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Lowerings of data movement: reshape, permute, slice, join, pad, repeat, embed."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from edgesmith.core.errors import Unsupported
 from edgesmith.lower.builder import Builder
@@ -77,6 +78,17 @@ def transpose(b: Builder, call: Call) -> str:
     first, second = (axis_of(call.get(key, default), len(axes)) for key, default in (("dim0", 0), ("dim1", 1)))
     axes[first], axes[second] = axes[second], axes[first]
     return b.op("permute", x, axes=tuple(axes))
+
+
+def movedim(b: Builder, call: Call) -> str:
+    """Some axes taken to other places, the rest in order."""
+    x = call.tensor("self")
+    rank = len(b.shape(x))
+    ends = [[call[key]] if isinstance(call[key], int) else call[key] for key in ("source", "destination")]
+    source, destination = ([axis_of(axis, rank) for axis in end] for end in ends)
+    rest = (axis for axis in range(rank) if axis not in source)
+    axes = tuple(source[destination.index(i)] if i in destination else next(rest) for i in range(rank))
+    return b.op("permute", x, axes=axes)
 
 
 def cut(b: Builder, x: str, axis: int, start: int, end: int, step: int = 1) -> str:
@@ -258,6 +270,12 @@ def embedding(b: Builder, call: Call) -> str:
     return b.op("embedding", call.tensor("indices"), call.tensor("weight"))
 
 
+def _like(value: float | None, b: Builder, call: Call) -> str:
+    """A constant in the shape of a tensor, or in the shape given."""
+    shape = call.get("size", b.shape(call.tensor("self")))
+    return b.filled("filled", shape, float(call["fill_value"]) if value is None else value)
+
+
 LOWERINGS: dict[str, Lowering] = {
     **dict.fromkeys(("aten.view.default", "aten.reshape.default", "aten._unsafe_view.default"), reshape),
     "aten.flatten.using_ints": flatten,
@@ -266,6 +284,7 @@ LOWERINGS: dict[str, Lowering] = {
     **dict.fromkeys(("aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims"), squeeze),
     "aten.permute.default": permute,
     **dict.fromkeys(("aten.transpose.int", "aten.t.default", "aten.numpy_T.default"), transpose),
+    **dict.fromkeys(("aten.movedim.int", "aten.movedim.intlist"), movedim),
     "aten.slice.Tensor": slice_,
     "aten.narrow.default": narrow,
     "aten.select.int": select,
@@ -284,4 +303,7 @@ LOWERINGS: dict[str, Lowering] = {
     "aten.select_scatter.default": select_scatter,
     "aten.roll.default": roll,
     "aten.embedding.default": embedding,
+    **dict.fromkeys(("aten.zeros_like.default", "aten.new_zeros.default"), partial(_like, 0.0)),
+    **dict.fromkeys(("aten.ones_like.default", "aten.new_ones.default"), partial(_like, 1.0)),
+    **dict.fromkeys(("aten.full_like.default", "aten.new_full.default"), partial(_like, None)),
 }

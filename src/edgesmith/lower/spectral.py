@@ -19,7 +19,7 @@ def rfft(b: Builder, call: Call) -> str:
         raise Unsupported(f"transforms axis {call['dim']} with norm {call['norm']!r}; need the last, not scaled.")
     if n > size:
         x = b.op("pad", x, before=(0,) * rank, after=(*(0,) * (rank - 1), n - size))
-    return b.op("rfft", cut(b, x, rank - 1, 0, min(n, size)), n=n)
+    return b.op("rfft", cut(b, x, rank - 1, 0, n), n=n)
 
 
 def _part(index: int, b: Builder, call: Call) -> str:

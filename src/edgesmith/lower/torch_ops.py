@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from edgesmith.core.ops.conv import window_sizes
 from edgesmith.lower.log_mel import log_mel as log_mel_op
 
 Attrs = Mapping[str, Any]
@@ -84,14 +85,18 @@ def max_pool2d(xs: Sequence[Tensor], a: Attrs) -> Tensor:
 
 
 def avg_pool2d(xs: Sequence[Tensor], a: Attrs) -> Tensor:
-    """Sums over sums of ones where padding or dilation is beyond torch's own op."""
+    """Uneven padding is torch's ceil_mode where that fits; else sums over sums of ones."""
     x, (top, bottom, left, right) = xs[0], a["padding"]
     cells = _nchw(x)
     even = (top, left) == (bottom, right) and 2 * top <= a["kernel"][0] and 2 * left <= a["kernel"][1]
     if even and a["dilation"] == (1, 1):
         y = F.avg_pool2d(cells, a["kernel"], a["stride"], (top, left), False, a["count_include_pad"])
         return _nhwc(y, x)
-    ones = torch.ones_like(cells[:1, :1])
+    if a["dilation"] == (1, 1) and not a["count_include_pad"] and top <= bottom and left <= right:
+        y = F.avg_pool2d(cells, a["kernel"], a["stride"], (top, left), True, False)
+        if tuple(y.shape[2:]) == window_sizes(cells.shape[2], cells.shape[3], a["kernel"], a):
+            return _nhwc(y, x)
+    ones = torch.ones(1, 1, *cells.shape[2:])
     total, count = (_window_sum(F.pad(t, (left, right, top, bottom)), a) for t in (cells, ones))
     every = a["kernel"][0] * a["kernel"][1]
     return _nhwc(total / (every if a["count_include_pad"] else count), x)
@@ -99,7 +104,7 @@ def avg_pool2d(xs: Sequence[Tensor], a: Attrs) -> Tensor:
 
 def _window_sum(cells: Tensor, a: Attrs) -> Tensor:
     channels = cells.shape[1]
-    return F.conv2d(cells, cells.new_ones(channels, 1, *a["kernel"]), None, a["stride"], 0, a["dilation"], channels)
+    return F.conv2d(cells, torch.ones(channels, 1, *a["kernel"]), None, a["stride"], 0, a["dilation"], channels)
 
 
 def upsample_nearest(xs: Sequence[Tensor], a: Attrs) -> Tensor:
@@ -113,9 +118,10 @@ def gelu(xs: Sequence[Tensor], a: Attrs) -> Tensor:
 
 
 def affine(xs: Sequence[Tensor], a: Attrs) -> Tensor:
-    """Per entry of the last axis."""
+    """Per entry of the last axis; written as the batch norm of which lowering makes this op."""
     x, scale, shift = xs
-    return x * scale + shift
+    zeros, ones = torch.zeros(scale.shape), torch.ones(scale.shape)
+    return F.batch_norm(x.movedim(-1, 1), zeros, ones, scale, shift, eps=0.0).movedim(1, -1)
 
 
 def layer_norm(xs: Sequence[Tensor], a: Attrs) -> Tensor:
