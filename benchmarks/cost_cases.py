@@ -39,10 +39,12 @@ def log_size(rng: Rng, low: int, high: int) -> int:
 
 
 def s8(rng: Rng, *shape: int) -> np.ndarray:
+    """Symmetric int8 values."""
     return rng.integers(-127, 128, shape).astype(np.int8)
 
 
 def f32(rng: Rng, *shape: int, scale: float = 1.0) -> np.ndarray:
+    """Normal floats."""
     return (rng.standard_normal(shape) * scale).astype(np.float32)
 
 
@@ -78,6 +80,8 @@ def _shapes(rng: Rng, form: str) -> tuple[tuple[int, int, int], tuple[int, int, 
 
 
 def conv(kind: str, *forms: str) -> Maker:
+    """Convolutions of the given forms."""
+
     def make(rng: Rng) -> Case:
         x, w, attrs = _shapes(rng, str(rng.choice(forms)))
         if not kind.endswith("_s8"):
@@ -89,6 +93,8 @@ def conv(kind: str, *forms: str) -> Maker:
 
 
 def linear(kind: str) -> Maker:
+    """Linear layers, most of one row."""
+
     def make(rng: Rng) -> Case:
         k, rows = log_size(rng, 4, 700), 1 if rng.random() < 0.6 else log_size(rng, 2, 50)
         out = min(log_size(rng, 2, 128), MAX_WEIGHTS // k)
@@ -100,6 +106,8 @@ def linear(kind: str) -> Maker:
 
 
 def matmul(kind: str) -> Maker:
+    """Products of two activations, as in attention."""
+
     def make(rng: Rng) -> Case:
         heads, m, k, n = log_size(rng, 1, 4), log_size(rng, 2, 50), log_size(rng, 4, 64), log_size(rng, 2, 50)
         turned = bool(rng.random() < 0.5)
@@ -113,11 +121,14 @@ def matmul(kind: str) -> Maker:
 
 
 def image(rng: Rng) -> tuple[int, int, int]:
+    """Height, width and channels of an activation."""
     side = log_size(rng, 3, 28)
     return side, log_size(rng, 3, 28), min(log_size(rng, 1, 128), 30_000 // (side * side) + 1)
 
 
 def binary(kind: str, attrs: Mapping[str, Any]) -> Maker:
+    """Two operands, half of the time one of them repeated."""
+
     def make(rng: Rng) -> Case:
         height, width, channels = image(rng)
         a = (1, height, width, channels)
@@ -129,6 +140,8 @@ def binary(kind: str, attrs: Mapping[str, Any]) -> Maker:
 
 
 def elementwise(kind: str, positive: bool = False, **attrs: Any) -> Maker:
+    """A function of each element."""
+
     def make(rng: Rng) -> Case:
         x = f32(rng, 1, log_size(rng, 2, 4000), scale=2.0)
         return Case(kind, [np.abs(x) + np.float32(1e-3) if positive else x], [], attrs)
@@ -137,23 +150,28 @@ def elementwise(kind: str, positive: bool = False, **attrs: Any) -> Maker:
 
 
 def rescale_s8(rng: Rng) -> Case:
+    """Int8 into another scale."""
     attrs = {"x_zero": 3, "multiplier": 900_000, "shift": 20, "y_zero": -4}
     return Case("rescale_s8", [s8(rng, 1, log_size(rng, 4, 9000))], [], attrs)
 
 
 def lookup(rng: Rng) -> Case:
+    """One table for all, or a table a column."""
     columns = log_size(rng, 4, 200)
     table = s8(rng, 256) if rng.random() < 0.7 or columns > 40 else s8(rng, columns, 256)
     return Case("lookup", [s8(rng, log_size(rng, 1, 60), columns)], [table], {})
 
 
 def softmax_s8(rng: Rng) -> Case:
+    """Softmax of rows of int8."""
     n = log_size(rng, 2, 200)
     x = s8(rng, 1 if rng.random() < 0.5 else log_size(rng, 2, 60), n)
     return Case("softmax_s8", [x], [tables.softmax_table(0.1, n)], {})
 
 
 def rows_f32(kind: str, vectors: int) -> Maker:
+    """Norms and softmax of rows of floats."""
+
     def make(rng: Rng) -> Case:
         n = log_size(rng, 2, 200)
         x = f32(rng, 1 if rng.random() < 0.5 else log_size(rng, 2, 40), n)
@@ -163,6 +181,8 @@ def rows_f32(kind: str, vectors: int) -> Maker:
 
 
 def norm_s8(kind: str) -> Maker:
+    """Norms of rows of int8."""
+
     def make(rng: Rng) -> Case:
         n = log_size(rng, 4, 200)
         gamma, beta = rng.integers(-4095, 4096, n).astype(np.int16), rng.integers(-9999, 9999, n).astype(np.int32)
@@ -173,6 +193,8 @@ def norm_s8(kind: str) -> Maker:
 
 
 def pool(kind: str) -> Maker:
+    """Small windows, and the whole image."""
+
     def make(rng: Rng) -> Case:
         height, width, channels = image(rng)
         whole = rng.random() < 0.3
@@ -198,6 +220,8 @@ def pool(kind: str) -> Maker:
 
 
 def reduction(kind: str) -> Maker:
+    """Sums, means and maxima over axes."""
+
     def make(rng: Rng) -> Case:
         shape = (1, *image(rng))
         axes = [(1, 2), (3,), (1,), (1, 2, 3)][rng.integers(4)]
@@ -211,15 +235,18 @@ def reduction(kind: str) -> Maker:
 
 
 def stored(rng: Rng, *shape: int) -> np.ndarray:
+    """Int8 or floats, for ops that only move values."""
     return s8(rng, *shape) if rng.random() < 0.6 else f32(rng, *shape)
 
 
 def permute(rng: Rng) -> Case:
+    """Axes in another order."""
     axes = [(0, 3, 1, 2), (0, 2, 3, 1), (0, 2, 1, 3)][rng.integers(3)]
     return Case("permute", [stored(rng, 1, *image(rng))], [], {"axes": axes})
 
 
 def slice_(rng: Rng) -> Case:
+    """A part of each axis."""
     shape = (1, *image(rng))
     starts = tuple(int(rng.integers((n + 1) // 2)) for n in shape)
     ends = tuple(int(rng.integers(start + 1, n + 1)) for start, n in zip(starts, shape, strict=True))
@@ -228,6 +255,7 @@ def slice_(rng: Rng) -> Case:
 
 
 def concat(rng: Rng) -> Case:
+    """Two to four parts."""
     height, width, channels = image(rng)
     axis, count, first = (1, 3)[rng.integers(2)], int(rng.integers(2, 5)), stored(rng, 1)
     shapes = []
@@ -239,37 +267,47 @@ def concat(rng: Rng) -> Case:
 
 
 def pad(rng: Rng) -> Case:
+    """Borders of up to two cells."""
     before, after = ((0, *(int(v) for v in rng.integers(0, 3, 2)), 0) for _ in range(2))
     return Case("pad", [stored(rng, 1, *image(rng))], [], {"before": before, "after": after})
 
 
 def expand(rng: Rng) -> Case:
+    """A vector, a plane or a column repeated."""
     height, width, channels = image(rng)
     cut = [(1, 1, 1, channels), (1, height, width, 1), (1, height, 1, channels)][rng.integers(3)]
     return Case("expand", [stored(rng, *cut)], [], {"shape": (1, height, width, channels)})
 
 
 def upsample(rng: Rng) -> Case:
-    return Case("upsample_nearest", [stored(rng, 1, *image(rng))], [], {"factor": (2, 2)})
+    """Cells repeated two to four times."""
+    height, width, channels = image(rng)
+    shape = (1, min(height, 12), min(width, 12), 1 if rng.random() < 0.4 else channels)
+    return Case("upsample_nearest", [stored(rng, *shape)], [], {"factor": (int(rng.integers(2, 5)),) * 2})
 
 
 def embedding(rng: Rng) -> Case:
+    """Rows of a table."""
     rows, width = log_size(rng, 4, 60), log_size(rng, 4, 64)
     indices = rng.integers(0, rows, (1, log_size(rng, 1, 60))).astype(np.int32)
     return Case("embedding", [indices], [stored(rng, rows, width)], {})
 
 
 def quantize(rng: Rng) -> Case:
+    """Floats to int8."""
     x = f32(rng, log_size(rng, 1, 40), log_size(rng, 2, 100))
     count = 1 if rng.random() < 0.7 else x.shape[-1]
     return Case("quantize", [x], [f32(rng, count), f32(rng, count, scale=30.0)], {})
 
 
 def dequantize(rng: Rng) -> Case:
+    """Int8 to floats."""
     return Case("dequantize", [s8(rng, 1, log_size(rng, 2, 4000))], [], {"zero": 3, "scale": 0.0625})
 
 
 def recurrent(kind: str, gates: int) -> Maker:
+    """LSTM and GRU layers."""
+
     def make(rng: Rng) -> Case:
         steps, width, hidden = log_size(rng, 1, 24), log_size(rng, 2, 32), log_size(rng, 4, 32)
         weights = [s8(rng, gates * hidden, n) for n in (width, hidden)]
@@ -290,6 +328,7 @@ def recurrent(kind: str, gates: int) -> Maker:
 
 
 def rfft(rng: Rng) -> Case:
+    """Real transforms of powers of two."""
     n = 2 ** int(rng.integers(4, 11))
     return Case("rfft", [f32(rng, 1, n)], [], {"n": n})
 
@@ -306,6 +345,7 @@ def _framing(rng: Rng) -> tuple[int, int, int, np.ndarray]:
 
 
 def log_mel(rng: Rng) -> Case:
+    """Spectrogram of int16 samples in floats."""
     n_fft, length, samples, mel = _framing(rng)
     x = rng.integers(-9000, 9000, (1, samples)).astype(np.int16)
     window = np.hanning(length).astype(np.float32)
@@ -313,6 +353,7 @@ def log_mel(rng: Rng) -> Case:
 
 
 def log_mel_s8(rng: Rng) -> Case:
+    """Spectrogram of int16 samples in integers."""
     n_fft, length, samples, mel = _framing(rng)
     x = rng.integers(-9000, 9000, (1, samples)).astype(np.int16)
     constants = [tables.window_q15(np.hanning(length)), tables.twiddles(n_fft), *tables.sparse_mel(mel)]
@@ -320,6 +361,7 @@ def log_mel_s8(rng: Rng) -> Case:
     return Case("log_mel_s8", [x], [*constants, tables.log2_table()], attrs)
 
 
+FLOAT_UNARY = ("hardswish", "hardsigmoid", "abs", "neg", "sigmoid", "tanh", "silu", "exp")
 ZEROS = {"a_zero": 3, "b_zero": -2}
 CASES: Mapping[str, Maker] = {
     "conv2d_s8": conv("conv2d_s8", "full", "full", "pointwise"),

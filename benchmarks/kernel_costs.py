@@ -40,7 +40,7 @@ from edgesmith.kernels.kernel import Kernel
 from edgesmith.run.emulated import Emulated
 from edgesmith.toolchain import cache_folder
 
-SAMPLES = 36  # shapes of each form of a kernel
+SAMPLES = 36  # shapes of each form of a kernel and op
 DRAWS = 8 * SAMPLES  # tried, since most kinds have one form and convolutions several
 FEWEST = 10  # samples of a form that make a line
 FOLDS = 5
@@ -83,17 +83,17 @@ def boards() -> list[Target]:
 
 
 def samples(target: Target) -> dict[str, list[Sample]]:
-    """Kernel to what is run on it: up to SAMPLES of each of its forms."""
+    """Kernel to what is run on it: up to SAMPLES of each of its forms and of each op that it serves."""
     found: dict[str, list[Sample]] = {}
-    taken: Counter[str] = Counter()
+    taken: Counter[tuple[str, str]] = Counter()
     for name, make in CASES.items():
         if name.split()[0] not in BINDINGS:
             continue
         rng = np.random.default_rng(crc32(name.encode()))
         for _ in range(DRAWS):
             sample = bound(make(rng), target)
-            if sample and taken[sample.name] < SAMPLES:
-                taken[sample.name] += 1
+            if sample and taken[sample.name, name] < SAMPLES:
+                taken[sample.name, name] += 1
                 group = found.setdefault(sample.function, [])
                 group.append(renamed(sample, len(group)))
     return found

@@ -197,12 +197,13 @@ def _pool(p: Mapping[str, int]) -> Features:
 
 
 def _walk(values: Mapping[str, Any]) -> Features:
-    """units a strided walk visits, its rows and planes; kept: cells of the outer walk of a reduction."""
+    """units a strided walk visits, its rows and planes, axes counted for each row; kept: cells of the outer walk."""
     sizes = [int(n) for n in values["size"]]
     kept = math.prod(int(n) for n in values.get("kept_size", ()) if n)
     return {
         "units": kept * math.prod(sizes),
         "unit_rows": kept * math.prod(sizes[:-1]),
+        "row_axes": kept * math.prod(sizes[:-1]) * sum(n > 1 for n in sizes),
         "unit_planes": kept * math.prod(sizes[:-2]),
         "kept": kept,
     }
