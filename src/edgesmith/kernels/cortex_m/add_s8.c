@@ -1,5 +1,5 @@
-/* add_s8 for Cortex-M: short form, one rounding (docs/numbers.md), zero points and rounding in one constant. Bit-equal to
- * reference/; y may be a or b where their strides are y's own. */
+/* add_s8 for Cortex-M: short form, one rounding (docs/numbers.md), zero points and rounding in one constant. Bit-equal
+ * to reference/; y may be a or b where their strides are y's own. */
 #include "cortex_m_requant.h"
 #include "edgesmith_integer.h"
 
@@ -10,8 +10,8 @@ typedef struct {
 
 static formula formula_of(const es_add_s8_params *p) {
     const int32_t half = p->shift == 0 ? 0 : (int32_t)(1u << (p->shift - 1));
-    const formula f = {p->a_multiplier, p->b_multiplier, half - p->a_zero * p->a_multiplier - p->b_zero * p->b_multiplier,
-                       p->shift, p->y_zero};
+    const int32_t constant = half - p->a_zero * p->a_multiplier - p->b_zero * p->b_multiplier;
+    const formula f = {p->a_multiplier, p->b_multiplier, constant, p->shift, p->y_zero};
     return f;
 }
 
@@ -20,7 +20,8 @@ static inline int8_t apply(formula f, int32_t a, int32_t b) {
     return es_saturate(((int32_t)sum >> f.shift) + f.y_zero);
 }
 
-static void add_neighbours(formula f, const int8_t *a, const int8_t *b, int8_t *y, int32_t n) {
+static __attribute__((noinline)) void add_neighbours(formula f, const int8_t *a, const int8_t *b, int8_t *y,
+                                                     int32_t n) {
     for (; n >= 4; n -= 4, a += 4, b += 4, y += 4) {
         y[0] = apply(f, a[0], b[0]);
         y[1] = apply(f, a[1], b[1]);
@@ -30,7 +31,7 @@ static void add_neighbours(formula f, const int8_t *a, const int8_t *b, int8_t *
     for (; n > 0; n--) *y++ = apply(f, *a++, *b++);
 }
 
-void es_add_s8(const es_add_s8_params *p, const int8_t *a, const int8_t *b, int8_t *y, void *scratch) {
+ES_COMPACT void es_add_s8(const es_add_s8_params *p, const int8_t *a, const int8_t *b, int8_t *y, void *scratch) {
     const formula f = formula_of(p);
     const int32_t last = p->rank - 1, rows = es_cells(last, p->size), n = p->size[last];
     const int32_t a_step = p->a_stride[last], b_step = p->b_stride[last];

@@ -5,7 +5,7 @@
 enum { CHANNELS = 4 };
 
 /* Sums of the n channels at `from`. */
-static void sum_each(const es_pool_window *w, const int8_t *from, int32_t n, int32_t *sums) {
+static ES_COMPACT void sum_each(const es_pool_window *w, const int8_t *from, int32_t n, int32_t *sums) {
     for (int32_t i = 0; i < n; i++) sums[i] = 0;
     for (int32_t row = 0; row < w->rows; row++) {
         const int8_t *x = from + row * w->row_step;
@@ -25,7 +25,7 @@ static inline void flush(int32_t even, int32_t odd, int32_t *sums) {
     sums[3] += odd >> 16;
 }
 
-static void sum_four(const es_pool_window *w, const int8_t *from, int32_t *sums) {
+static __attribute__((noinline)) void sum_four(const es_pool_window *w, const int8_t *from, int32_t *sums) {
     int32_t even = 0, odd = 0, room = 255; /* cells until a half could overflow: 255 * 128 < 2^15 */
     for (int32_t i = 0; i < CHANNELS; i++) sums[i] = 0;
     for (int32_t row = 0; row < w->rows; row++) {
@@ -51,12 +51,13 @@ static void sum_four(const es_pool_window *w, const int8_t *from, int32_t *sums)
 
 #endif
 
-void es_avg_pool2d_s8(const es_pool2d_params *p, const int8_t *x, const int32_t *multiplier, const uint8_t *shift,
-                      int8_t *y, void *scratch) {
+ES_COMPACT void es_avg_pool2d_s8(const es_pool2d_params *p, const int8_t *x, const int32_t *multiplier,
+                                 const uint8_t *shift, int8_t *y, void *scratch) {
     (void)scratch;
     for (int32_t oy = 0; oy < p->out_h; oy++) {
         for (int32_t ox = 0; ox < p->out_w; ox++, y += p->channels) {
-            const es_pool_window w = es_pool_window_of(p, oy * p->stride_h - p->pad_top, ox * p->stride_w - p->pad_left);
+            const int32_t iy = oy * p->stride_h - p->pad_top, ix = ox * p->stride_w - p->pad_left;
+            const es_pool_window w = es_pool_window_of(p, iy, ix);
             const int32_t cells = w.rows * w.columns, zero = cells * p->x_zero;
             const int32_t entry = (p->count_all ? p->kernel_h * p->kernel_w : cells) - 1;
             for (int32_t c = 0; c < p->channels; c += CHANNELS) {

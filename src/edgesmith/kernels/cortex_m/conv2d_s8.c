@@ -1,5 +1,6 @@
-/* conv2d_s8 for Cortex-M: columns of up to four output pixels are widened into scratch, then multiplied by packed weights
- * (cortex_m_columns.h; the packing is in layout.py). Bit-equal to reference/. Scratch: the columns and one run of a window row.
+/* conv2d_s8 for Cortex-M: columns of up to four output pixels are widened into scratch, then multiplied by packed
+ * weights (cortex_m_columns.h; the packing is in layout.py). Bit-equal to reference/. Scratch: the columns, and one run
+ * of a window's row.
  *
  * Outputs are written in raster order, those of one tile after all inputs of the tile were read. */
 #include "cortex_m_columns.h"
@@ -17,7 +18,7 @@ typedef struct {
     int flat;                /* one cell under each output pixel, side by side: x is the matrix */
 } geometry;
 
-static geometry geometry_of(const es_conv2d_s8_params *p) {
+static ES_COMPACT __attribute__((noinline)) geometry geometry_of(const es_conv2d_s8_params *p) {
     geometry g;
     g.in_per = p->in_c / p->groups;
     g.out_per = p->out_c / p->groups;
@@ -38,8 +39,9 @@ size_t es_conv2d_s8_scratch(const es_conv2d_s8_params *p) {
     return (size_t)(4 * g.words * g.together + ((g.run + 3) & ~3));
 }
 
-/* One row of a window whose cells do not lie side by side inside x: copied cell by cell; x is NULL for a row outside. */
-static void stage_run(const es_conv2d_s8_params *p, int32_t in_per, const int8_t *x, int32_t ix, int8_t *run) {
+/* One row of a window whose cells do not lie side by side inside x, cell by cell; x is NULL for a row outside. */
+static ES_COMPACT void stage_run(const es_conv2d_s8_params *p, int32_t in_per, const int8_t *x, int32_t ix,
+                                 int8_t *run) {
     for (int32_t kx = 0; kx < p->kernel_w; kx++, ix += p->dilation_w, run += in_per) {
         if (x != NULL && ix >= 0 && ix < p->in_w) {
             __builtin_memcpy(run, x + ix * p->in_c, (size_t)in_per);
@@ -57,8 +59,9 @@ static __attribute__((noinline)) void gather_inside(const int8_t *x, int32_t x_s
 }
 
 /* The column of any window, row by row. */
-static __attribute__((noinline)) void gather_any(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x,
-                                                 int32_t iy, int32_t ix, uint32_t *column, int32_t step, int8_t *run) {
+static ES_COMPACT __attribute__((noinline)) void gather_any(const es_conv2d_s8_params *p, const geometry *g,
+                                                            const int8_t *x, int32_t iy, int32_t ix, uint32_t *column,
+                                                            int32_t step, int8_t *run) {
     for (int32_t ky = 0; ky < p->kernel_h; ky++, iy += p->dilation_h, column += g->run_words * step) {
         stage_run(p, g->in_per, iy >= 0 && iy < p->in_h ? x + iy * p->in_w * p->in_c : NULL, ix, run);
         es_widen(run, g->run, column, step);

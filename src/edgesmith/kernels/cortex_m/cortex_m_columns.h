@@ -1,11 +1,11 @@
 /* Dot products of columns of widened activations with packed weights: the core of conv2d_s8 and linear_s8.
  *
- * Column: the activations under one output pixel as int16, two to a word. P pixels lie interleaved: word j of pixel p is
- * at index j * P + p. A run of n contiguous activations takes (n + 1) / 2 words: fours in the order (x0,x2), (x1,x3)
+ * Column: the activations under one output pixel as int16, two to a word. P pixels lie interleaved: word j of pixel p
+ * is at index j * P + p. A run of n contiguous activations takes (n + 1) / 2 words: fours in the order (x0,x2), (x1,x3)
  * that SXTB16 gives, the rest in sequence, an odd last one beside a 0.
  *
- * Packed weights: output channels in pairs (A, B), one pair after another. Each 16-bit lane holds a + 256 b, so that one
- * SMLAD with the word as it is adds x * (a + 256 b) for two activations, and one with its SXTB16 adds x * a:
+ * Packed weights: output channels in pairs (A, B), one pair after another. Each 16-bit lane holds a + 256 b, so that
+ * one SMLAD with the word as it is adds x * (a + 256 b) for two activations, and one with its SXTB16 adds x * a:
  *     S = sum x * (a + 256 b),  A = sum x * a,  B = (S - A) >> 8          modulo 2^32
  * B is exact while |B| < 2^23. 128 * 127 * 2 * ES_CHUNK_WORDS < 2^23, so longer sums are taken in chunks. This halves
  * the weight loads and SXTB16 of the usual scheme. A last odd channel is paired with weights of 0. */
@@ -53,14 +53,16 @@ static inline int32_t es_pair_sums(const uint32_t *x, int32_t P, const int8_t *w
 }
 
 /* One pair of channels of P pixels, any multiplier and shift. */
-static __attribute__((noinline, unused)) void es_tile_pair_any(const es_tile *t, int32_t P) {
+static ES_COMPACT __attribute__((noinline, unused)) void es_tile_pair_any(const es_tile *t, int32_t P) {
     const int32_t second = t->second;
     for (int32_t p = 0; p < P; p++) {
         uint32_t a;
         const int32_t b = es_pair_sums(t->x + p, P, t->w, t->words, &a);
         int8_t *y = t->y + p * t->y_step;
-        y[second] = es_requant_any((int32_t)((uint32_t)b + (uint32_t)t->bias[second]), t->multiplier[second], t->shift[second], t->y_zero);
-        y[0] = es_requant_any((int32_t)(a + (uint32_t)t->bias[0]), t->multiplier[0], t->shift[0], t->y_zero);
+        const int32_t acc_a = (int32_t)(a + (uint32_t)t->bias[0]);
+        const int32_t acc_b = (int32_t)((uint32_t)b + (uint32_t)t->bias[second]);
+        y[second] = es_requant_any(acc_b, t->multiplier[second], t->shift[second], t->y_zero);
+        y[0] = es_requant_any(acc_a, t->multiplier[0], t->shift[0], t->y_zero);
     }
 }
 
@@ -105,7 +107,7 @@ static inline void es_tile_columns(es_tile *t, const uint32_t *columns, int32_t 
 }
 
 /* Whether all shifts can take the short way. */
-static inline int es_shifts_are_usual(const uint8_t *shift, int32_t channels) {
+static ES_COMPACT __attribute__((noinline, unused)) int es_shifts_are_usual(const uint8_t *shift, int32_t channels) {
     for (int32_t o = 0; o < channels; o++) {
         if (!es_shift_is_usual(shift[o])) return 0;
     }
@@ -113,7 +115,7 @@ static inline int es_shifts_are_usual(const uint8_t *shift, int32_t channels) {
 }
 
 /* `pairs` pairs of channels, in one go where all their shifts are usual; the tile's pointers move on. */
-static inline void es_tile_run(es_tile *t, int32_t P, int32_t pairs, int usual) {
+static __attribute__((noinline, unused)) void es_tile_run(es_tile *t, int32_t P, int32_t pairs, int usual) {
     const int32_t at_once = usual ? pairs : 1, bytes = 4 * t->words * at_once;
     for (; pairs > 0; pairs -= at_once) {
         t->w_end = t->w + bytes;

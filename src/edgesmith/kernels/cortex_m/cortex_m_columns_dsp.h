@@ -1,7 +1,7 @@
 /* Tiles of four, two and one pixels with the DSP instructions, all fourteen registers in use:
  *   r0 column, r1 weights, r4-r7 sums A, r8-r11 sums S, then B; r2, r3, r12, lr free.
- * On the stack lie the first 17 words of es_tile; the offsets below are theirs. Every shift is in [33, 54]. The functions
- * are weak: conv2d_s8 and linear_s8 both bring them, the linker keeps one copy. */
+ * On the stack lie the first 17 words of es_tile; the offsets below are theirs. Every shift is in [33, 54]. The
+ * functions are weak: conv2d_s8 and linear_s8 both bring them, the linker keeps one copy. */
 #ifndef EDGESMITH_CORTEX_M_COLUMNS_DSP_H
 #define EDGESMITH_CORTEX_M_COLUMNS_DSP_H
 
@@ -154,7 +154,8 @@ __attribute__((weak, naked)) void es_tile4(const es_tile *t __attribute__((unuse
         "7:\n"
         CHANNEL_B REQUANT("r8") REQUANT("r9") REQUANT("r10") REQUANT("r11")
         CHANNEL_A REQUANT("r4") REQUANT("r5") REQUANT("r6") REQUANT("r7")
-        OUTPUT STORE("r4", "r8") NEXT_PIXEL STORE("r5", "r9") NEXT_PIXEL STORE("r6", "r10") NEXT_PIXEL STORE("r7", "r11")
+        OUTPUT STORE("r4", "r8") NEXT_PIXEL STORE("r5", "r9")
+        NEXT_PIXEL STORE("r6", "r10") NEXT_PIXEL STORE("r7", "r11")
         MORE_PAIRS
         "bne 1b\n"
         LEAVE

@@ -2,6 +2,8 @@
 #ifndef EDGESMITH_CORTEX_M_COLUMNS_PLAIN_H
 #define EDGESMITH_CORTEX_M_COLUMNS_PLAIN_H
 
+#define UNUSED __attribute__((unused)) /* what only assembly reads */
+
 #if defined(__ARM_ARCH_7M__)
 
 /* One activation of four pixels: 8 multiply-accumulates in 14 instructions. Loads lie together, where they overlap. */
@@ -22,10 +24,10 @@
     "mla r7, r3, lr, r7\n"
 #define WORD LANE("0", "4", "8", "12") LANE("2", "6", "10", "14") "add r0, r0, #16\n"
 
-/* Adds to sums A (four) and S (four) of four pixels; x up to end, which lies beyond it. Thirteen registers are in use. */
+/* Adds to sums A (four) and S (four) of four pixels; x up to end, which lies beyond it. */
 void es_sums4(const void *x, const int8_t *w, const void *end, uint32_t *sums);
-__attribute__((weak, naked)) void es_sums4(const void *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
-                                           const void *end __attribute__((unused)), uint32_t *sums __attribute__((unused))) {
+__attribute__((weak, naked)) void es_sums4(const void *x UNUSED, const int8_t *w UNUSED, const void *end UNUSED,
+                                           uint32_t *sums UNUSED) {
     __asm__ volatile(
         "push {r2-r11, lr}\n"
         "ldmia r3, {r4-r11}\n"
@@ -61,9 +63,8 @@ typedef struct {
 
 /* Adds to the sums; x up to end, which lies beyond it. Sums in r8-r11, skip in r12, end in lr. */
 void es_sums2(const void *x, const int8_t *w, const void *end, es_pair_of_pixels *pixels);
-__attribute__((weak, naked)) void es_sums2(const void *x __attribute__((unused)), const int8_t *w __attribute__((unused)),
-                                           const void *end __attribute__((unused)),
-                                           es_pair_of_pixels *pixels __attribute__((unused))) {
+__attribute__((weak, naked)) void es_sums2(const void *x UNUSED, const int8_t *w UNUSED, const void *end UNUSED,
+                                           es_pair_of_pixels *pixels UNUSED) {
     __asm__ volatile(
         "push {r4-r7, lr}\n"
         "mov r4, r8\n"

@@ -8,7 +8,7 @@ typedef struct {
     int32_t first, rows, columns, row_step, column_step;
 } es_pool_window;
 
-/* Number of cells inside [0, size), of `kernel` cells `dilation` apart from *start on, which moves to the first of them. */
+/* Number of cells in [0, size), of `kernel` cells `dilation` apart from *start on, which moves to the first of them. */
 static inline int32_t es_pool_inside(int32_t *start, int32_t kernel, int32_t dilation, int32_t size) {
     for (; kernel > 0 && *start < 0; kernel--) *start += dilation;
     int32_t count = 0;

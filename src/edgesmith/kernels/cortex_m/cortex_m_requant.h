@@ -14,6 +14,13 @@
 #include <arm_acle.h>
 #endif
 
+/* For code outside the inner loops, which unrolling only makes longer. */
+#if defined(__clang__)
+#define ES_COMPACT __attribute__((minsize))
+#else
+#define ES_COMPACT
+#endif
+
 /* One channel's requantization, made once for several outputs. */
 typedef struct {
     int32_t multiplier, bias; /* bias: rounding constant and zero point */
@@ -52,12 +59,13 @@ static inline int8_t es_channel_apply(es_channel c, int32_t acc) {
 }
 
 /* The long way: any m and s. */
-static __attribute__((noinline, unused)) int8_t es_requant_any(int32_t acc, int32_t m, uint32_t s, int32_t y_zero) {
+static ES_COMPACT __attribute__((noinline, unused)) int8_t es_requant_any(int32_t acc, int32_t m, uint32_t s,
+                                                                         int32_t y_zero) {
     return es_clamp8(y_zero + es_requant(acc, m, (uint8_t)s), -128, 127);
 }
 
 /* A fused activation narrower than int8: n outputs, already saturated to int8, clamped to [low, high] in place. */
-static inline void es_clamp_all(int8_t *y, int32_t n, int32_t low, int32_t high) {
+static ES_COMPACT __attribute__((noinline, unused)) void es_clamp_all(int8_t *y, int32_t n, int32_t low, int32_t high) {
     if (low == -128 && high == 127) return;
     for (int32_t i = 0; i < n; i++) y[i] = es_clamp8(y[i], low, high);
 }

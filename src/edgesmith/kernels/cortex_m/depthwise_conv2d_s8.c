@@ -19,7 +19,7 @@ typedef struct {
     int32_t taps;                 /* words of the packed weights of one channel */
 } geometry;
 
-static geometry geometry_of(const es_conv2d_s8_params *p) {
+static ES_COMPACT __attribute__((noinline)) geometry geometry_of(const es_conv2d_s8_params *p) {
     geometry g;
     const int32_t pairs_w = (p->out_w + 1) & ~1;
     g.window_h = (p->kernel_h - 1) * p->dilation_h + 1;
@@ -35,19 +35,19 @@ static geometry geometry_of(const es_conv2d_s8_params *p) {
     return g;
 }
 
-size_t es_depthwise_conv2d_s8_scratch(const es_conv2d_s8_params *p) {
+ES_COMPACT size_t es_depthwise_conv2d_s8_scratch(const es_conv2d_s8_params *p) {
     const geometry g = geometry_of(p);
     return (size_t)(2 * CHANNELS * g.plane + 4 * g.taps);
 }
 
 static inline uint32_t lanes(int32_t low, int32_t high) { return (uint16_t)low | (uint32_t)(uint16_t)high << 16; }
 
-static void fill(int16_t *cells, int32_t n, int32_t value) {
+static ES_COMPACT void fill(int16_t *cells, int32_t n, int32_t value) {
     for (int32_t i = 0; i < n; i++) cells[i] = (int16_t)value;
 }
 
 /* n cells of one channel, `step` apart. */
-static void take_one(const int8_t *x, int32_t step, int32_t n, int16_t *cells) {
+static ES_COMPACT void take_one(const int8_t *x, int32_t step, int32_t n, int16_t *cells) {
     for (int32_t i = 0; i < n; i++, x += step) cells[i] = *x;
 }
 
@@ -64,7 +64,8 @@ static inline uint32_t high_halves(uint32_t a, uint32_t b) { return a >> 16 | (b
 #endif
 
 /* n cells of four neighbouring channels into their planes. */
-static void take_four(const int8_t *x, int32_t step, int32_t n, int16_t *cells, int32_t plane) {
+static __attribute__((noinline)) void take_four(const int8_t *x, int32_t step, int32_t n, int16_t *cells,
+                                                int32_t plane) {
 #if defined(__ARM_FEATURE_DSP)
     if (((uintptr_t)cells & 2u) != 0 && n > 0) { /* pairs are stored as words */
         for (int32_t c = 0; c < 4; c++) cells[c * plane] = x[c];
@@ -89,7 +90,7 @@ static void take_four(const int8_t *x, int32_t step, int32_t n, int16_t *cells, 
 }
 
 /* Input row iy of n channels into row `row` of their planes. The padding columns are already there. */
-static void take_row(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x, int32_t iy, int32_t n,
+static ES_COMPACT void take_row(const es_conv2d_s8_params *p, const geometry *g, const int8_t *x, int32_t iy, int32_t n,
                      int16_t *planes, int32_t row) {
     const int32_t room = g->pitch - p->pad_left, width = p->in_w < room ? p->in_w : room;
     int16_t *cells = planes + row * g->pitch + p->pad_left;
@@ -147,12 +148,13 @@ static inline __attribute__((always_inline)) void run_rows(const es_conv2d_s8_pa
             for (const uint32_t *tap = t->taps, *end = tap + taps; tap < end; tap += pairs, x += row) {
                 sum = row_sum(x, next, pairs, tap, sum);
             }
-            *y = usual ? es_channel_apply(c, (int32_t)sum) : es_requant_any((int32_t)sum, t->multiplier, t->shift, p->y_zero);
+            const int32_t acc = (int32_t)sum;
+            *y = usual ? es_channel_apply(c, acc) : es_requant_any(acc, t->multiplier, t->shift, p->y_zero);
         }
     }
 }
 
-static void run_any(const es_conv2d_s8_params *p, const task *t) {
+static ES_COMPACT void run_any(const es_conv2d_s8_params *p, const task *t) {
     const int32_t pairs = (p->kernel_w + 1) / 2;
     if (p->dilation_w == 1 && pairs == 3) {
         run_rows(p, t, 3, 1); /* widths 5 and 6 */
@@ -170,9 +172,17 @@ static void run_3x3(const es_conv2d_s8_params *p, const task *t, const int8_t *w
     const int32_t two = p->stride_w == 1 ? 2 : 1, steps = (t->width + two - 1) / two, row_step = 2 * t->row_step;
     const int even = two == 2 && t->width % 2 == 0;
     es_window3x3 window = {
-        .channel = es_channel_of(t->multiplier, t->shift, p->y_zero), .bias = {t->bias, t->bias}, .y_step = t->y_step,
-        .row_end = (uintptr_t)t->plane + (uintptr_t)(4 * steps - even), .row_gap = row_step - 4 * steps, .row_step = row_step,
-        .rows = t->rows, .pitch = 2 * t->pitch - 4, .x = t->plane, .y = t->y};
+        .channel = es_channel_of(t->multiplier, t->shift, p->y_zero),
+        .bias = {t->bias, t->bias},
+        .y_step = t->y_step,
+        .row_end = (uintptr_t)t->plane + (uintptr_t)(4 * steps - even),
+        .row_gap = row_step - 4 * steps,
+        .row_step = row_step,
+        .rows = t->rows,
+        .pitch = 2 * t->pitch - 4,
+        .x = t->plane,
+        .y = t->y,
+    };
     window.channel.shift--; /* the last bit is SSAT's */
     for (int32_t ky = 0; ky < 3; ky++) {
         const int32_t w0 = w[0], w1 = w[p->out_c], w2 = w[2 * p->out_c];
@@ -217,7 +227,7 @@ static int is_3x3(const es_conv2d_s8_params *p) {
 }
 
 /* Weights of one channel, w_step apart, as pairs of neighbouring taps; an odd last one beside a 0. */
-static void pack_taps(const es_conv2d_s8_params *p, const int8_t *w, uint32_t *taps) {
+static ES_COMPACT void pack_taps(const es_conv2d_s8_params *p, const int8_t *w, uint32_t *taps) {
     for (int32_t ky = 0; ky < p->kernel_h; ky++) {
         int32_t kx = p->kernel_w;
         for (; kx >= 2; kx -= 2, w += 2 * p->out_c) *taps++ = lanes(w[0], w[p->out_c]);
@@ -240,7 +250,9 @@ static void run_band(const es_conv2d_s8_params *p, const geometry *g, const cons
     uint32_t *taps = (uint32_t *)(void *)(planes + CHANNELS * g->plane);
     const int32_t per = p->out_c / p->in_c;
     const int small = is_3x3(p);
-    task t = {.row_step = p->stride_h * g->pitch, .pitch = g->pitch, .taps = taps, .rows = rows, .width = p->out_w, .y_step = p->out_c};
+    task t = {.row_step = p->stride_h * g->pitch, .pitch = g->pitch, .taps = taps, .rows = rows};
+    t.width = p->out_w;
+    t.y_step = p->out_c;
     for (int32_t i = 0; i < n; i++) {
         for (int32_t o = (c + i) * per; o < (c + i + 1) * per; o++) {
             t.plane = planes + i * g->plane;
@@ -259,7 +271,7 @@ static void run_band(const es_conv2d_s8_params *p, const geometry *g, const cons
 }
 
 /* The last rows of a band that the next one reads too move to its top. Returns how many. */
-static int32_t keep_rows(const geometry *g, int16_t *planes, int32_t advance) {
+static ES_COMPACT int32_t keep_rows(const geometry *g, int16_t *planes, int32_t advance) {
     const int32_t kept = g->rows - advance;
     if (kept <= 0) return 0;
     for (int32_t c = 0; c < CHANNELS; c++) {
@@ -270,7 +282,7 @@ static int32_t keep_rows(const geometry *g, int16_t *planes, int32_t advance) {
     return kept;
 }
 
-void es_depthwise_conv2d_s8(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
+ES_COMPACT void es_depthwise_conv2d_s8(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
                             const int32_t *multiplier, const uint8_t *shift, int8_t *y, void *scratch) {
     const geometry g = geometry_of(p);
     const constants k = {w, b, multiplier, shift};

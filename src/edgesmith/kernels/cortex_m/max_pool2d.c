@@ -1,10 +1,11 @@
-/* max_pool2d for Cortex-M: whole cells are compared, channel by channel, four int8 at a time with SSUB8 and SEL. Equal to
- * reference/; every window has a cell inside x, and a NaN wins. */
+/* max_pool2d for Cortex-M: whole cells are compared, channel by channel, four int8 at a time with SSUB8 and SEL.
+ * Equal to reference/; every window has a cell inside x, and a NaN wins. */
 #include "cortex_m_pool.h"
+#include "cortex_m_requant.h"
 #include "edgesmith_float.h"
 
 #define LARGER(NAME, TYPE)                                                            \
-    static inline void larger_##NAME(TYPE *y, const TYPE *x, int32_t n) {             \
+    static __attribute__((noinline)) void larger_##NAME(TYPE *y, const TYPE *x, int32_t n) { \
         for (; n > 0; n--, x++, y++) {                                                \
             const TYPE cell = *x;                                                     \
             if (cell > *y || cell != cell) *y = cell;                                 \
@@ -13,7 +14,7 @@
 
 /* The first cell is taken over, the others are compared with it. */
 #define POOL(NAME, TYPE, COMPARE)                                                                            \
-    void es_max_pool2d_##NAME(const es_pool2d_params *p, const TYPE *x, TYPE *y, void *scratch) {            \
+    ES_COMPACT void es_max_pool2d_##NAME(const es_pool2d_params *p, const TYPE *x, TYPE *y, void *scratch) { \
         const int32_t n = p->channels;                                                                       \
         (void)scratch;                                                                                       \
         for (int32_t oy = 0; oy < p->out_h; oy++) {                                                          \
@@ -38,14 +39,14 @@ LARGER(s32, int32_t)
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* The larger of each of four int8. The GE flags pass from one instruction to the next, so they stay in one statement. */
+/* The larger of each of four int8. The GE flags pass from one instruction to the next: one statement. */
 static inline uint32_t larger_of_four(uint32_t a, uint32_t b) {
     uint32_t result;
     __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
     return result;
 }
 
-static inline void larger_four_s8(int8_t *y, const int8_t *x, int32_t n) {
+static __attribute__((noinline)) void larger_four_s8(int8_t *y, const int8_t *x, int32_t n) {
     for (; n >= 4; n -= 4, x += 4, y += 4) {
         uint32_t a, b;
         __builtin_memcpy(&a, y, 4);
