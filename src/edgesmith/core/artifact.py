@@ -157,9 +157,8 @@ def parse_json(data: bytes, name: str) -> Any:
 def _shallow(data: Any, levels: int) -> bool:
     if not isinstance(data, dict | list):
         return True
-    return levels > 0 and all(
-        _shallow(entry, levels - 1) for entry in (data.values() if isinstance(data, dict) else data)
-    )
+    entries = data.values() if isinstance(data, dict) else data
+    return levels > 0 and all(_shallow(entry, levels - 1) for entry in entries)
 
 
 def _dump(manifest: Mapping[str, Any]) -> bytes:
@@ -204,7 +203,7 @@ def _read(folder: Path, name: str, most_bytes: int) -> bytes:
     try:
         if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
             raise BadInput(
-                f"artifact: {path} is missing or not a plain file; need a folder made by edgesmith compile or fit, whole."
+                f"artifact: {path} is missing or no plain file; need a whole folder made by edgesmith compile or fit."
             )
         with path.open("rb") as file:
             data = file.read(most_bytes + 1)

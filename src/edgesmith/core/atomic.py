@@ -93,7 +93,9 @@ def _swap(new: Path, folder: Path) -> None:
 
 def _exchange(first: Path, second: Path) -> bool:
     """Swap two paths in one step; False where the system cannot."""
-    libc = ctypes.CDLL(None) if os.name == "posix" else None
+    if os.name != "posix":
+        return False
+    libc = ctypes.CDLL(None)
     here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS are both 2
     names = os.fsencode(first), os.fsencode(second)
     if hasattr(libc, "renameat2"):

@@ -17,6 +17,7 @@ from edgesmith.kernels.abi import Kernel, select
 
 CONSTANT_ALIGNMENT = 4  # bytes: kernels load weights a word at a time
 MAX_BLOCK_BYTES = (1 << 31) - 1  # kernels count in int32
+MAX_OPS = 1 << 13  # placing the buffers takes time by the square; far above any model for a small device
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,11 @@ def bind(graph: Graph, folders: Sequence[str]) -> Program:
         folders: kernel folders to look in, best first.
 
     Raises:
-        Unsupported: an op has no kernel, there is no input or output, or a block exceeds MAX_BLOCK_BYTES.
+        Unsupported: an op has no kernel, there is no input or output, more than MAX_OPS ops, or a block exceeds
+            MAX_BLOCK_BYTES.
     """
+    if len(graph.ops) > MAX_OPS:
+        raise Unsupported(f"compile: {graph.name} has {len(graph.ops)} ops; need at most {MAX_OPS}.")
     if not graph.inputs or not graph.outputs:
         raise Unsupported(f"compile: {graph.name} has no input or no output; need at least one of each.")
     kept = keep_old_states(graph)

@@ -1,5 +1,6 @@
 """Convolutions, NHWC, float32 and int8."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 FAR = 1 << 16  # no window of a model on a small device reaches further; kernels count in int32
+MOST_PADDED = 1 << 28  # elements of a padded input: what the definition takes in memory for a while
 WINDOW = {
     "stride": Attribute(tuple[int, int], (1, 1), 1, FAR),
     "padding": Attribute(tuple[int, int, int, int], (0, 0, 0, 0), 0, FAR),  # top, bottom, left, right
@@ -18,6 +20,15 @@ GROUPS = {"groups": Attribute(int, 1, 1, FAR)}
 CLAMP = {"low": Attribute(float, float("-inf")), "high": Attribute(float, float("inf"))}
 INT8 = {"low": Attribute(int, -128, -128, 127), "high": Attribute(int, 127, -128, 127)}
 ZERO_POINTS = {"x_zero": Attribute(int, 0, -128, 127), "y_zero": Attribute(int, 0, -128, 127)}
+
+
+def check_padded(kind: str, sizes: Sequence[int]) -> None:
+    """Check that an input with its padding, which no tensor of the graph declares, has a bounded size.
+
+    Raises:
+        BadInput: more than MOST_PADDED elements.
+    """
+    need(math.prod(sizes) <= MOST_PADDED, f"{kind}: {sizes} with padding; need at most {MOST_PADDED} elements.")
 
 
 def window_sizes(height: int, width: int, kernel: tuple[int, int], attrs: Attrs) -> tuple[int, int]:
@@ -62,6 +73,8 @@ def _infer(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
         f"conv2d: {x.shape[3]} channels in, w {w.shape}, {groups} groups do not match.",
     )
     need(all(t.shape == (out,) for t in inputs[2:]), f"conv2d: bias is {b.shape}; need ({out},).")
+    top, bottom, left, right = attrs["padding"]
+    check_padded("conv2d", (x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]))
     height, width = window_sizes(x.shape[1], x.shape[2], (kh, kw), attrs)
     return [((1, height, width, out), x.dtype)]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgesmith.core.graph import Tensor
-from edgesmith.core.ops.conv import CLAMP, FAR, GROUPS, INT8, WINDOW, ZERO_POINTS
+from edgesmith.core.ops.conv import CLAMP, FAR, GROUPS, INT8, WINDOW, ZERO_POINTS, check_padded
 from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
@@ -35,6 +35,8 @@ def _infer(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
     )
     need(all(t.shape == (out,) for t in inputs[2:]), f"conv_transpose2d: bias is {inputs[2].shape}; need ({out},).")
     height, width = output_sizes(x.shape[1], x.shape[2], (kh, kw), attrs)
+    top, bottom, left, right = attrs["padding"]
+    check_padded("conv_transpose2d", (height + top + bottom, width + left + right, out))
     return [((1, height, width, out), x.dtype)]
 
 

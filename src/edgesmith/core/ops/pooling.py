@@ -5,24 +5,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgesmith.core.graph import Tensor
-from edgesmith.core.ops.conv import FAR, INT8, WINDOW, ZERO_POINTS, window_sizes, windows
+from edgesmith.core.ops.conv import FAR, INT8, WINDOW, ZERO_POINTS, check_padded, window_sizes, windows
 from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 KERNEL = {"kernel": Attribute(tuple[int, int], low=1, high=FAR)}
 MOST_ADDENDS = 1 << 22  # 255 * 2^22 stays within int32
-MOST_CELLS = 1 << 24  # of a window, times windows along an axis: what one table of places may hold
 COUNT = {"count_include_pad": Attribute(bool, False)}
 
 
 def _infer(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
     x = inputs[0]
     need(len(x.shape) == 4 and x.shape[0] == 1, f"pooling: x is {x.shape}; need (1, H, W, C).")
+    cells = attrs["kernel"][0] * attrs["kernel"][1]
+    need(cells <= MOST_ADDENDS, f"pooling: windows of {cells} cells; need at most {MOST_ADDENDS}.")
+    top, bottom, left, right = attrs["padding"]
+    check_padded("pooling", (x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]))
     height, width = window_sizes(x.shape[1], x.shape[2], attrs["kernel"], attrs)
-    cells = max(height * attrs["kernel"][0], width * attrs["kernel"][1])
-    need(cells <= MOST_CELLS, f"pooling: {cells} cells along an axis; need at most {MOST_CELLS}.")
+    each = _each(x.shape[1], x.shape[2], (height, width))
     need(
-        bool(cells_inside(x.shape[1], x.shape[2], attrs).min() >= 1),
+        min(_fewest_inside(axis, size, out, attrs) for axis, (size, out) in each) >= 1,
         f"pooling: with padding {attrs['padding']} a window holds no cell of the input; need less padding.",
     )
     return [((1, height, width, x.shape[3]), x.dtype)]
@@ -38,14 +40,32 @@ def _infer_avg_s8(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
 
 def cells_inside(height: int, width: int, attrs: Attrs) -> np.ndarray:
     """How many cells of each window lie inside the input: (H', W') integers."""
-    counts = []
-    for axis, (size, out) in enumerate(
-        zip((height, width), window_sizes(height, width, attrs["kernel"], attrs), strict=True)
-    ):
-        start = np.arange(out) * attrs["stride"][axis] - attrs["padding"][2 * axis]
-        cells = start[:, None] + np.arange(attrs["kernel"][axis]) * attrs["dilation"][axis]
-        counts.append(((cells >= 0) & (cells < size)).sum(axis=1))
-    return np.outer(counts[0], counts[1])
+    outs = window_sizes(height, width, attrs["kernel"], attrs)
+    return np.outer(*(_inside(axis, size, np.arange(out), attrs) for axis, (size, out) in _each(height, width, outs)))
+
+
+def _each(height: int, width: int, outs: tuple[int, int]) -> list[tuple[int, tuple[int, int]]]:
+    """Axis, cells along it, windows along it."""
+    return [(0, (height, outs[0])), (1, (width, outs[1]))]
+
+
+def _inside(axis: int, size: int, index: np.ndarray, attrs: Attrs) -> np.ndarray:
+    """How many taps of the windows `index` along an axis lie inside its `size` cells."""
+    step, taps = attrs["dilation"][axis], attrs["kernel"][axis]
+    start = index * attrs["stride"][axis] - attrs["padding"][2 * axis]
+    first = np.maximum(-(start // step), 0)  # the first tap at or after cell 0
+    last = np.minimum((size - 1 - start) // step, taps - 1)
+    return np.maximum(last - first + 1, 0)
+
+
+def _fewest_inside(axis: int, size: int, out: int, attrs: Attrs) -> int:
+    """The least of `_inside` over all windows; only those that reach outside can have less than all taps."""
+    stride, before = attrs["stride"][axis], attrs["padding"][2 * axis]
+    reach = attrs["dilation"][axis] * (attrs["kernel"][axis] - 1) + 1
+    head = min(out, -(-before // stride))
+    tail = min(out, max(head, (size - reach + before) // stride + 1))
+    outside = np.concatenate((np.arange(head), np.arange(tail, out)))
+    return int(_inside(axis, size, outside, attrs).min(initial=attrs["kernel"][axis]))
 
 
 def _counted(x: np.ndarray, attrs: Attrs) -> np.ndarray:
