@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgesmith.core.reading import Reading
     from edgesmith.core.target import Target
     from edgesmith.core.task import Task
-    from edgesmith.fit import Fit, fit
+    from edgesmith.fit.fit import Fit, fit
 
 __version__ = "0.1.0"
 __all__ = ["Budget", "Fit", "Reading", "Target", "Task", "fit"]

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from edgesmith.build import bind_for, firmware, native
+from edgesmith.compile.integerize import integerize
+from edgesmith.compile.integerize.agreement import layer_agreement
+from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops import interpret
 from edgesmith.core.target import Target
@@ -17,6 +20,7 @@ from edgesmith.run.native import Native
 
 Inputs = Mapping[str, np.ndarray]
 Run = Callable[[Inputs], dict[str, np.ndarray]]
+METRIC_TOLERANCE = 0.005
 FLOAT_TOLERANCE = 1e-4  # relative to the largest output; sums of a few thousand floats in another order
 
 
@@ -58,6 +62,52 @@ def certify(graph: Graph, target: Target, samples: Sequence[Inputs]) -> tuple[Re
     with TemporaryDirectory(prefix="edgesmith-verify-") as folder, _board(graph, target, Path(folder)) as board:
         relations.append(_relation(graph, f"numpy = C on the emulated {target.name}", board, expected, samples))
     return tuple(relations)
+
+
+def against_torch(source: Graph, samples: Sequence[Inputs]) -> Relation:
+    """Hold the integer graph against torch's floats with fake quantization, layer by layer on the same inputs.
+
+    Args:
+        source: the float graph with formats.
+        samples: stored inputs in the source's layout.
+    """
+    name = "integers = torch with fake quantization, layer by layer"
+    if not any(isinstance(tensor.format, PerTensor) for tensor in source.tensors.values()):
+        return _unchecked(name, "nothing is quantized")
+    found = layer_agreement(source, integerize(source), samples, _lifted)
+    values, differing = sum(a.values for a in found), sum(a.differing for a in found)
+    most = max((a.most_steps for a in found), default=0)
+    said = (
+        f"{differing / max(values, 1):.3%} of {values:,} values in {len(found)} layers differ, by at most {most} steps"
+    )
+    broken = [a for a in found if not a.holds]
+    if broken:
+        worst = broken[0]
+        said += f"; first beyond its limit: {worst.kind} {worst.tensor!r}, {worst.differing} of {worst.values} values"
+    return Relation(name, not broken, values, said)
+
+
+def _lifted(graph: Graph) -> Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]:
+    """A float graph run by torch on arrays."""
+    import torch
+
+    from edgesmith.lower import lift
+
+    module = lift(graph).eval()
+
+    def run(arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        with torch.no_grad():
+            results = module(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+        return [r.numpy() for r in (results if isinstance(results, tuple) else (results,))]
+
+    return run
+
+
+def metric_kept(name: str, torch_metric: float, compiled_metric: float, samples: int) -> Relation:
+    """Hold the compiled model's metric against that of torch with fake quantization: within half a point."""
+    gap = abs(torch_metric - compiled_metric)
+    said = f"{name} {compiled_metric:.4f} compiled, {torch_metric:.4f} in torch, over {samples} test samples"
+    return Relation(f"{name} end to end, within {METRIC_TOLERANCE}", gap <= METRIC_TOLERANCE, samples, said)
 
 
 class Interpreted:

@@ -1,7 +1,7 @@
 """Commands that make something: fit, compile, report, demo."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from edgesmith.cli.models import load, need_task
 from edgesmith.cli.options import Data, Folder, Json, ModelSpec, TargetName, Trust
 from edgesmith.cli.output import as_json, note, stdout
 from edgesmith.core.budget import Budget
+
+if TYPE_CHECKING:
+    from edgesmith.training.recipe import Augment
 
 MaxFlash = Annotated[str | None, typer.Option("--max-flash", help='Such as "64KB". Default: the board\'s own.')]
 MaxRam = Annotated[str | None, typer.Option("--max-ram", help='Such as "20KB". Default: the board\'s own.')]
@@ -83,7 +86,7 @@ def with_board(budget: Budget, board: object) -> Budget:
     )
 
 
-def augment_of(model: str) -> "str":
+def augment_of(model: str) -> "Augment":
     """How the zoo trained a net, so that fine-tuning does likewise; none for a user's own."""
     from edgesmith import zoo
 

@@ -35,4 +35,4 @@ def stdout() -> Console:
 
 def note(line: str) -> None:
     """One line of progress on stderr, when someone may be watching."""
-    Console(stderr=True, highlight=False).print(line, markup=False, style="dim")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False, style="dim")

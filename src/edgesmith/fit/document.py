@@ -18,11 +18,11 @@ from edgesmith.core.reading import Reading
 from edgesmith.core.task import Task
 from edgesmith.fit.explain import OPTIONS, quantity
 from edgesmith.fit.realize import Realized, board_accuracy, host_accuracy
-from edgesmith.fit.trial import Job
+from edgesmith.fit.trial import Job, score
 from edgesmith.lower import lift
 from edgesmith.measure.trust import HOW, confusion, trust
 from edgesmith.training.evaluate import predict, predict_raw
-from edgesmith.verify import Relation
+from edgesmith.verify import Relation, metric_kept
 
 PACKAGES = ("torch", "numpy", "ziglang", "unicorn", "optuna", "torch-pruning")
 
@@ -79,26 +79,26 @@ def document(
     float_reading = _metric(job.task, predict(job.module, job.task.test, job.task.normalize), "PyTorch, float32")
     data["before"] = {"label": "float32, as trained", "readings": _readings(before, float_reading)}
     if proof.best is not None and proof.realized is not None and proof.source is not None:
-        data |= _winner(job, proof.best, proof.realized, proof.source, float_reading)
+        data |= _winner(job, proof, proof.realized, proof.source, float_reading)
         data["outcome"]["message"] = _sentence(data)
         data["model"]["parameters_after"] = source_parameters(proof.source)
-        data["parity"] = [
-            {"relation": r.name, "holds": r.holds, "detail": r.detail} for r in proof.relations if r.holds is not None
-        ]
     return data
 
 
-def _winner(
-    job: Job, best: dict[str, Any], realized: Realized, source: Graph, float_reading: Reading
-) -> dict[str, Any]:
+def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_reading: Reading) -> dict[str, Any]:
     task = job.task
     here, outputs = host_accuracy(realized.graph, task)
     accuracy = {"float": float_reading.to_json(), "int8": here.to_json()}
+    kept = metric_kept(task.metric.name, score(source, task, "test"), here.value, len(task.test))
     if realized.compiled.target.emulated:
         accuracy["board"] = board_accuracy(realized, task).to_json()
     layers, memory = realized.profile.tables()
+    relations = [*proof.relations, kept]
     sections = {
-        "after": {"label": best["words"], "readings": _readings(realized, here)},
+        "parity": [
+            {"relation": r.name, "holds": r.holds, "detail": r.detail} for r in relations if r.holds is not None
+        ],
+        "after": {"label": proof.best["words"] if proof.best else "", "readings": _readings(realized, here)},
         "accuracy": accuracy,
         "layers": layers,
         "memory": memory,

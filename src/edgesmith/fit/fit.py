@@ -1,6 +1,7 @@
 """Search, compile the best, prove it, report it."""
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from torch import nn
 
 from edgesmith import targets
 from edgesmith.core.artifact import Artifact
+from edgesmith.core.atomic import write_file
 from edgesmith.core.budget import Budget
 from edgesmith.core.errors import BadInput, DoesNotFit, VerificationFailed
 from edgesmith.core.target import Target
@@ -22,13 +24,13 @@ from edgesmith.fit.document import Proof, document
 from edgesmith.fit.explain import why_nothing_fits
 from edgesmith.fit.folder import Folder, locked
 from edgesmith.fit.predict import Predictor
-from edgesmith.fit.realize import Realized, realize, samples_of, write_artifact
+from edgesmith.fit.realize import Realized, raw_samples, realize, samples_of, write_artifact
 from edgesmith.fit.search import Search
 from edgesmith.fit.space import Settings
 from edgesmith.fit.trial import Job, compiled_graph, float_graph, read_graph
 from edgesmith.report import write as write_report
 from edgesmith.training.recipe import Augment
-from edgesmith.verify import certify
+from edgesmith.verify import against_torch, certify
 
 Progress = Callable[[str], None]
 CERTIFIED_SAMPLES = 16  # test inputs that the parity certificate runs on every implementation
@@ -145,6 +147,7 @@ def fit(
         results = search.run()
         proof = prove(job, results, budget, before, progress)
         data = document(job, results, proof, before, command, time.monotonic() - begin)
+        write_file(folder.path / "report.json", json.dumps(data, indent=1) + "\n")
         write_report(data, folder.path / "report.html")
         if proof.best is None:
             raise DoesNotFit(
@@ -167,7 +170,10 @@ def prove(job: Job, results: Sequence[dict[str, Any]], budget: Budget, before: R
             continue
         progress("proving that Python, C here and C on the board agree")
         samples = samples_of(realized.graph, job.task.test, CERTIFIED_SAMPLES)
-        relations = certify(realized.graph, job.predictor.target, samples)
+        relations = (
+            *certify(realized.graph, job.predictor.target, samples),
+            against_torch(source, raw_samples(source, job.task.test, CERTIFIED_SAMPLES)),
+        )
         if any(relation.holds is False for relation in relations):
             raise VerificationFailed("fit: " + "; ".join(r.detail for r in relations if r.holds is False))
         return Proof(result, realized, source, relations, "", [])

@@ -95,6 +95,12 @@ def samples_of(graph: Graph, split: Split, count: int) -> list[dict[str, np.ndar
     return [{graph.inputs[0]: arranged(graph, sample)} for sample in split.inputs[:count]]
 
 
+def raw_samples(source: Graph, split: Split, count: int) -> list[dict[str, np.ndarray]]:
+    """The first `count` inputs of a split as the integer graph made of `source` stores them, in the task's layout."""
+    shape = source.tensors[source.inputs[0]].shape
+    return [{source.inputs[0]: sample.reshape(shape)} for sample in split.inputs[:count]]
+
+
 def board_accuracy(realized: Realized, task: Task) -> Reading:
     """The task's metric on the emulated board, on as many test samples as the instruction allowance pays for."""
     target = realized.compiled.target

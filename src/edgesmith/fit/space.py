@@ -1,6 +1,7 @@
 """What a fit may try, and the settings it tries first."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import optuna
@@ -46,31 +47,31 @@ class Settings:
 
 
 def first(epochs: int) -> list[Settings]:
-    """What is tried before anything is learnt: as it is, then pruned in the way that most often wins."""
-    plain = {"fill": 1.0, "equalize": False, "correct_bias": True}
-    return [
-        Settings("float32", "none", epochs=0, distill=False, calibration="minmax", **plain),
-        Settings("int8", "none", epochs=0, distill=False, calibration="mse", **plain),
-        Settings("int8", "taylor", epochs=epochs, distill=True, calibration="mse", **plain),
-        Settings("int8", "l1_norm", epochs=epochs, distill=True, calibration="mse", **plain),
-    ]
+    """What is tried before anything is learnt: as it is, then pruned in the ways that most often win."""
+    as_it_is = Settings("float32", "none", 1.0, 0, False, "minmax", equalize=False, correct_bias=True)
+    int8 = replace(as_it_is, precision="int8", calibration="mse")
+    pruned = replace(int8, criterion="taylor", epochs=epochs, distill=True)
+    return [as_it_is, int8, pruned, replace(pruned, criterion="l1_norm")]
 
 
 def suggest(trial: optuna.Trial, epochs: int) -> Settings:
     """The next candidate that the search asks for."""
-    criterion = trial.suggest_categorical("criterion", ("none", *CRITERIA))
-    tuned = criterion != "none"
-    precision = trial.suggest_categorical("precision", ("int8", "float32"))
-    int8 = precision == "int8"
+
+    def choose(name: str, choices: Sequence[Any], wanted: bool = True, otherwise: Any = None) -> Any:
+        return trial.suggest_categorical(name, choices) if wanted else otherwise
+
+    criterion = choose("criterion", ("none", *CRITERIA))
+    precision = choose("precision", ("int8", "float32"))
+    tuned, int8 = criterion != "none", precision == "int8"
     return Settings(
         precision=precision,
         criterion=criterion,
-        fill=trial.suggest_categorical("fill", (1.0, 0.85, 0.7, 0.5)) if tuned else 1.0,
-        epochs=trial.suggest_categorical("epochs", (epochs, 2 * epochs)) if tuned else 0,
-        distill=trial.suggest_categorical("distill", (True, False)) if tuned else False,
-        calibration=trial.suggest_categorical("calibration", CALIBRATIONS) if int8 else "minmax",
-        equalize=trial.suggest_categorical("equalize", (False, True)) if int8 else False,
-        correct_bias=trial.suggest_categorical("correct_bias", (True, False)) if int8 else True,
+        fill=choose("fill", (1.0, 0.85, 0.7, 0.5), tuned, 1.0),
+        epochs=choose("epochs", (epochs, 2 * epochs), tuned, 0),
+        distill=choose("distill", (True, False), tuned, False),
+        calibration=choose("calibration", CALIBRATIONS, int8, "minmax"),
+        equalize=choose("equalize", (False, True), int8, False),
+        correct_bias=choose("correct_bias", (True, False), int8, True),
     )
 
 

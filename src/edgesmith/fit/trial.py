@@ -12,7 +12,7 @@ from torch import nn
 from edgesmith.compile.integerize import integerize
 from edgesmith.compress.distill import kd
 from edgesmith.compress.prune import l1_norm, slimming, taylor
-from edgesmith.compress.prune.greedy import Cost, Transform
+from edgesmith.compress.prune.greedy import Transform
 from edgesmith.compress.quantize import ptq
 from edgesmith.core.artifact import graph_files, graph_from
 from edgesmith.core.atomic import write_file
@@ -26,7 +26,8 @@ from edgesmith.lower import channels_last_input, graph_of, lift, lower, with_nor
 from edgesmith.training.evaluate import evaluate_raw
 from edgesmith.training.recipe import Augment, Recipe
 
-PRUNERS: dict[str, Callable[[Cost], Transform]] = {"l1_norm": l1_norm, "slimming": slimming, "taylor": taylor}
+MARGIN = 0.98  # of a limit that a prediction may fill: flash is predicted within 2%
+PRUNERS: dict[str, Callable[..., Transform]] = {"l1_norm": l1_norm, "slimming": slimming, "taylor": taylor}
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def prune(job: Job, settings: Settings) -> nn.Module:
     def cost(module: nn.Module) -> Any:
         return job.predictor.pressure(module, settings.precision)
 
-    return PRUNERS[settings.criterion](cost, until=settings.fill)(job.module, job.task)
+    return PRUNERS[settings.criterion](cost, until=MARGIN * settings.fill)(job.module, job.task)
 
 
 def compress(job: Job, settings: Settings, shaped: nn.Module, place: Path) -> Graph:

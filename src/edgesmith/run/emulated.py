@@ -25,7 +25,7 @@ class Emulated:
     """
 
     def __init__(self, firmware: Firmware, interface: Interface, target: Target, layers: int = 0) -> None:
-        self.interface = interface
+        self.interface, self.target = interface, target
         self.last: Call | None = None
         self._board = Emulator(firmware, target, layers=layers)
         self._arena = firmware.symbol("arena").address if interface.arena_bytes else 0

@@ -1,6 +1,7 @@
 """What the importance criteria share: weights seen channel by channel, layers brought to one scale."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ def makers(module: nn.Module, coupled: Coupled) -> list[Part]:
 def filters(module: nn.Module, part: Part, pick: Callable[[Tensor], Tensor] = Tensor.detach) -> Tensor:
     """A layer's weight, or what `pick` makes of it, as (outputs, everything else)."""
     layer = module.get_submodule(part.path)
-    weight = pick(layer.weight)
+    weight = pick(cast(Tensor, layer.weight))
     return (weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else weight).flatten(1)
 
 
