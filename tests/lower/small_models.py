@@ -119,10 +119,14 @@ CONVOLUTIONS = (
     case("conv2d, bn, relu", lambda: normed(nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU())), IMAGE),
     case("bn before conv", lambda: normed(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 5, 3))), IMAGE),
     case("conv1d, bn", lambda: normed(nn.Sequential(nn.Conv1d(4, 5, 3), nn.BatchNorm1d(5))), ROWS),
-    case("conv_transpose2d, bn", lambda: normed(nn.Sequential(nn.ConvTranspose2d(3, 4, 2, 2), nn.BatchNorm2d(4))), IMAGE),
+    case(
+        "conv_transpose2d, bn", lambda: normed(nn.Sequential(nn.ConvTranspose2d(3, 4, 2, 2), nn.BatchNorm2d(4))), IMAGE
+    ),
     case("linear, bn", lambda: normed(nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU6())), (1, 6)),
     case("squeeze and excite", Squeeze, IMAGE),
-    case("flatten, linear", lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.ReLU(), nn.Linear(168, 3)), IMAGE),
+    case(
+        "flatten, linear", lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.ReLU(), nn.Linear(168, 3)), IMAGE
+    ),
 )
 
 POOLING = (
@@ -173,7 +177,9 @@ ELEMENTWISE = (
     function("scalars", lambda x: 1 - (x + 3) * 0.25 / 7, ROWS),
     function("div", lambda x, y: x / y + 1 / y, ROWS, ROWS, low=0.5),
     function("clamp", lambda x: x.clamp(-0.25, 0.5).clamp(min=-0.1), ROWS),
-    function("roots and logs", lambda x: x.sqrt() + x.rsqrt() + x.log() + torch.log2(x) + torch.log1p(x), ROWS, low=0.2),
+    function(
+        "roots and logs", lambda x: x.sqrt() + x.rsqrt() + x.log() + torch.log2(x) + torch.log1p(x), ROWS, low=0.2
+    ),
     function("exp, abs, neg", lambda x: (-x).exp() + x.abs(), ROWS),
     function("powers", lambda x: x**2 + x**3 + x.square() + x**0.5 + x.reciprocal(), ROWS, low=0.3),
     case("parameters and constants", Buffered, (1, 5, 4, 6)),
@@ -260,5 +266,3 @@ def inputs_of(case: Case, batch: int = 1, seed: int = 0) -> tuple[Tensor, ...]:
     generator = torch.Generator().manual_seed(seed)
     shapes = [(batch, *shape[1:]) if shape[0] == 1 else shape for shape in case.shapes]
     return tuple(case.low + 2 * torch.rand(shape, generator=generator) for shape in shapes)
-
-

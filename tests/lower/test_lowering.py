@@ -201,7 +201,9 @@ def with_formats(graph):
         format_ = PerTensor(0.01 + index * 1e-3 / 3, index % 7)
         if name in graph.constants:
             weight = len(tensor.shape) > 1
-            format_ = PerChannel(tuple(0.01 + i / 999 for i in range(tensor.shape[0]))) if weight else None
+            per_channel = PerChannel(tuple(0.01 + i / 999 for i in range(tensor.shape[0])))
+            initial = any(op.kind == "lstm" and name in op.inputs[1:3] for op in graph.ops)
+            format_ = per_channel if weight else format_ if initial else None
         tensors[name] = replace(tensor, format=format_)
     return replace(graph, tensors=tensors)
 

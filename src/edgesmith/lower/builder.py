@@ -13,6 +13,8 @@ from edgesmith.core.graph import Attr, DType, Graph, Op, State, Tensor
 
 MOVEMENT = ("reshape", "permute")  # carry a constant's format along
 
+RECURRENT = ("lstm", "gru")
+
 
 class Builder:
     """Collects tensors, constants and ops; names results after the node that is being lowered.
@@ -93,6 +95,19 @@ class Builder:
         if known not in (None, format_):
             raise Unsupported(f"is quantized twice, as {known} and as {format_}. Quantize each tensor once.")
         self.tensors[name] = replace(self.tensors[name], format=format_)
+        root = self._before_reshapes(name)
+        if root is not None and root != name:
+            # A final state that nothing reads: the reshapes will go, the op it comes from stays.
+            self.set_format(root, format_)
+
+    def _before_reshapes(self, name: str) -> str | None:
+        """The result of a recurrent op that the tensor is, but for its shape; None for any other tensor."""
+        for op in reversed(self.ops):
+            if name in op.outputs and op.kind != "reshape":
+                return name if op.kind in RECURRENT else None
+            if name in op.outputs:
+                name = op.inputs[0]
+        return None
 
     def finish(self, inputs: Iterable[str], outputs: Iterable[str]) -> Graph:
         """The graph, without what nothing needs."""
@@ -122,9 +137,7 @@ class Builder:
         return [self.constant(stem, array, kept) for array in arrays]
 
 
-def moved_format(
-    kind: str, format_: Format | None, shape: tuple[int, ...], attrs: Mapping[str, Attr]
-) -> Format | None:
+def moved_format(kind: str, format_: Format | None, shape: tuple[int, ...], attrs: Mapping[str, Attr]) -> Format | None:
     """The format of a tensor after a reshape or permute; None where the channel axis is lost or for other ops."""
     if kind not in MOVEMENT or not isinstance(format_, PerChannel):
         return format_ if kind in MOVEMENT else None

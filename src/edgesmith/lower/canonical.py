@@ -33,7 +33,8 @@ def channels_last_input(graph: Graph) -> Graph:
     for name in graph.inputs:
         readers = [graph.ops[index] for index in graph.consumers()[name]]
         turns = all(axes_of(graph, op) == TO_NHWC for op in readers)
-        if readers and turns and name not in graph.kept() and not graph.kept().intersection(op.outputs[0] for op in readers):
+        leaving = graph.kept().intersection((name, *(op.outputs[0] for op in readers)))
+        if readers and turns and not leaving:
             graph = _turned(graph, name, readers)
     return graph
 

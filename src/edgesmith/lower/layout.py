@@ -111,7 +111,12 @@ class Layout:
         return result
 
     def settle(
-        self, op: Op, inputs: Sequence[str], axes: tuple[int, ...], attrs: Mapping[str, Any], flat: tuple[int, ...] | None = None
+        self,
+        op: Op,
+        inputs: Sequence[str],
+        axes: tuple[int, ...],
+        attrs: Mapping[str, Any],
+        flat: tuple[int, ...] | None = None,
     ) -> None:
         """Append the op on other layouts; its result is the new base, permuted by `axes`."""
         name = op.outputs[0]
@@ -193,7 +198,8 @@ class Layout:
 
     def _candidates(self, op: Op, rank: int) -> list[tuple[int, ...]]:
         views = [self.views[name] for name in op.inputs if name not in self.graph.constants]
-        return list(dict.fromkeys(view.axes for view in views if view.flat is None and len(view.axes) == rank))
+        found = dict.fromkeys(view.axes for view in views if view.flat is None and len(view.axes) == rank)
+        return sorted(found, key=is_identity)
 
     def in_layout(self, name: str, axes: tuple[int, ...], rank: int) -> str | None:
         """The value of `rank` axes so that permuting by `axes` gives it; None where that would cost a permute."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -68,14 +69,18 @@ class Lifted(nn.Module):
     Attributes:
         graph: as lifted; the parameters' values may have moved on since.
         names: tensor name to attribute of every constant and state.
+        scales: tensor name to attribute of the scales of its format.
     """
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         unknown = sorted({op.kind for op in graph.ops} - SUPPORTED)
         if unknown:
-            raise Unsupported(f"lift: no torch form of {', '.join(unknown)}; need a float graph. Use core.ops.interpret.")
+            raise Unsupported(
+                f"lift: no torch form of {', '.join(unknown)}; need a float graph. Use core.ops.interpret."
+            )
         self.graph = graph
+        self.scales = {name: f"scale_of__{i}" for i, name in enumerate(graph.tensors) if graph.tensors[name].format}
         self.names = self._free_names((*graph.constants, *(state.tensor for state in graph.states)))
         self._observers: list[Observe] = []
         weights = weight_names(graph)
@@ -90,7 +95,7 @@ class Lifted(nn.Module):
         for name, tensor in graph.tensors.items():
             if tensor.format is not None:
                 scales = torch.tensor(settings(tensor.format)[0], dtype=torch.float64)
-                self.register_buffer(self._scale(name), scales, persistent=False)
+                self.register_buffer(self.scales[name], scales, persistent=False)
 
     def _free_names(self, tensors: Sequence[str]) -> dict[str, str]:
         taken = set(dir(self))
@@ -100,9 +105,6 @@ class Lifted(nn.Module):
             names[name] = next(c for i in range(len(taken) + 1) if (c := f"{stem}_{i}" if i else stem) not in taken)
             taken.add(names[name])
         return names
-
-    def _scale(self, name: str) -> str:
-        return f"scale_of__{list(self.graph.tensors).index(name)}"
 
     def forward(self, *inputs: Tensor) -> Any:
         """Each input (n, ...) as the graph says, raw integers as they are; one output alone, several as a tuple."""
@@ -134,8 +136,6 @@ class Lifted(nn.Module):
 
     def to_graph(self) -> Graph:
         """The graph with the parameters' present values."""
-        from dataclasses import replace
-
         constants = {name: getattr(self, self.names[name]).detach().cpu().numpy() for name in self.graph.constants}
         return replace(self.graph, constants={name: array.copy() for name, array in constants.items()})
 
@@ -167,7 +167,7 @@ class Lifted(nn.Module):
         format_ = self.graph.tensors[name].format
         if format_ is None or not value.is_floating_point():
             return value
-        return fake_quantize(value, getattr(self, self._scale(name)), *settings(format_)[1:])
+        return fake_quantize(value, getattr(self, self.scales[name]), *settings(format_)[1:])
 
     def _leaving(self, value: Tensor, name: str, batch: int | None) -> Tensor:
         rank = len(self.graph.tensors[name].shape)
@@ -185,7 +185,7 @@ class Lifted(nn.Module):
 
 def weight_names(graph: Graph) -> set[str]:
     """Constants that an op reads as weights, biases or tables."""
-    names = set()
+    names: set[str] = set()
     for op in graph.ops:
         spec = ops.spec_of(op)
         if not spec.inputs[-1].endswith("*"):

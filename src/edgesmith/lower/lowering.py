@@ -104,7 +104,7 @@ class Program:
         for spec in self.program.graph_signature.input_specs:
             name = spec.arg.name
             if spec.kind == InputKind.USER_INPUT:
-                self._begin_input(placeholders[name] if name in placeholders else None, spec.arg)
+                self._begin_input(placeholders.get(name), spec.arg)
             elif spec.target in mutated:
                 self._begin_state(name)
             elif name in self.constants:
@@ -152,9 +152,9 @@ class Program:
             self._refuse(node, str(error))
 
     def _take(self, node: Node) -> None:
-        source, index = node.args
-        values = self.values[source.name]  # type: ignore[union-attr]
-        if index < len(values):  # type: ignore[operator]
+        source, index = node.all_input_nodes[0], int(node.args[1])  # type: ignore[arg-type]
+        values = self.values[source.name]
+        if index < len(values):
             self.values[node.name] = values[index]
             return
         self._refuse(node, f"output {index} has no lowering; need the values only.")
@@ -195,9 +195,10 @@ class Program:
     def _check_shapes(self, node: Node, result: Any) -> None:
         """A lowering that gave another shape than torch would be a fault of ours: better no graph than a wrong one."""
         expected = node.meta.get("val")
-        if isinstance(expected, Tensor) and isinstance(result, str):
-            if not expected.is_complex() and tuple(expected.shape) != self.builder.shape(result):
-                raise Unsupported(f"gave {self.builder.shape(result)} where torch gives {tuple(expected.shape)}.")
+        if not isinstance(expected, Tensor) or not isinstance(result, str) or expected.is_complex():
+            return
+        if tuple(expected.shape) != self.builder.shape(result):
+            raise Unsupported(f"gave {self.builder.shape(result)} where torch gives {tuple(expected.shape)}.")
 
     def _arguments(self, node: Node) -> Mapping[str, Any]:
         schema = node.target._schema.arguments  # type: ignore[union-attr]
@@ -257,8 +258,12 @@ class Program:
 
 
 def _needed(graph: torch.fx.Graph) -> set[Node]:
-    """The nodes that an output depends on; export leaves others, such as assertions."""
-    needed = set(graph.output_node().all_input_nodes)
+    """The nodes that an output depends on, and formats even of what nothing reads: final states of an LSTM.
+
+    Export leaves others too, such as assertions.
+    """
+    needed = {node for node in graph.nodes if str(node.target) == "edgesmith.fake_quantize.default"}
+    needed.update(graph.output_node().all_input_nodes)
     for node in reversed(graph.nodes):
         if node in needed:
             needed.update(node.all_input_nodes)

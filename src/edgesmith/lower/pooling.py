@@ -69,7 +69,7 @@ def avg_pool2d(b: Builder, call: Call) -> str:
 def _adaptive_windows(b: Builder, call: Call, x: str, axes: int) -> tuple[int, int]:
     sizes = b.shape(x)[1:3]
     wanted = pair(call["output_size"], axes, 1)
-    wanted = tuple(size if want is None else want for size, want in zip(sizes, wanted, strict=True))
+    wanted = (sizes[0] if wanted[0] is None else wanted[0], sizes[1] if wanted[1] is None else wanted[1])
     if any(size % want for size, want in zip(sizes, wanted, strict=True)):
         raise Unsupported(f"pools {sizes} to {wanted}; need sizes that divide. Choose another output size.")
     return sizes[0] // wanted[0], sizes[1] // wanted[1]
@@ -127,7 +127,7 @@ def _upsample(b: Builder, call: Call, axes: int) -> str:
     else:
         factors = call["scale_factors"]
         factors = (1.0, factors[0]) if axes == 1 else factors
-        wanted = tuple(int(size * factor) for size, factor in zip(sizes, factors, strict=True))
+        wanted = (int(sizes[0] * factors[0]), int(sizes[1] * factors[1]))
     if any(want % size for size, want in zip(sizes, wanted, strict=True)):
         raise Unsupported(f"enlarges {sizes} to {wanted}; need whole factors.")
     factor = (wanted[0] // sizes[0], wanted[1] // sizes[1])
