@@ -18,6 +18,7 @@ from edgesmith.kernels.kernel import Kernel
 
 COSTS = Path(__file__).parent
 FEATURES = COSTS / "features.py"
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -98,20 +99,22 @@ def read(path: Path) -> CostTable:
 
 def stamp(source: Path) -> str:
     """Hash of what a line of a table depends on: the kernel's sources and the features it is counted in."""
-    return hashlib.sha256(FEATURES.read_bytes() + digest(source).encode()).hexdigest()[:16]
+    features = " ".join(FEATURES.read_text("utf-8").split())
+    return hashlib.sha256(f"{features} {digest(source)}".encode()).hexdigest()[:16]
 
 
 def digest(source: Path) -> str:
-    """Hash of a kernel file and of every header it includes, directly or not."""
-    found: dict[str, bytes] = {}
+    """Hash of a kernel file and of every header it includes, directly or not; comments and spaces do not count."""
+    found: dict[str, str] = {}
     waiting = [source]
     while waiting:
         path = waiting.pop()
         if path.name not in found:
-            found[path.name] = path.read_bytes()
-            names = INCLUDE.findall(found[path.name].decode())
+            text = path.read_text("utf-8")
+            found[path.name] = " ".join(COMMENT.sub(" ", text).split())
+            names = INCLUDE.findall(text)
             waiting += [p for name in names for p in (path.parent / name, FOLDER / "include" / name) if p.is_file()]
     state = hashlib.sha256()
     for name in sorted(found):
-        state.update(f"{name} {len(found[name])} ".encode() + found[name])
+        state.update(f"{name} {len(found[name])} {found[name]}".encode())
     return state.hexdigest()[:16]
