@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgesmith.core import graph as graphs
-from edgesmith.lower.torch_ops import _limited
+from edgesmith.lower.torch_ops import limited
 
 Attrs = Mapping[str, Any]
 Types = Sequence[graphs.Tensor]
@@ -34,7 +34,7 @@ def aligned(xs: Sequence[Tensor], types: Types) -> list[Tensor]:
 
 def _binary(function: Callable[[Tensor, Tensor], Tensor], xs: Sequence[Tensor], a: Attrs, types: Types) -> Tensor:
     left, right = aligned(xs, types)
-    return _limited(function(left, right), a)
+    return limited(function(left, right), a)
 
 
 def _reduce(function: Callable[..., Tensor], xs: Sequence[Tensor], a: Attrs, types: Types) -> Tensor:

@@ -27,7 +27,8 @@ def _nhwc(y: Tensor, like: Tensor) -> Tensor:
     return y if like.ndim == 4 else y.reshape(*like.shape[:2], *y.shape[1:])
 
 
-def _limited(y: Tensor, attrs: Attrs) -> Tensor:
+def limited(y: Tensor, attrs: Attrs) -> Tensor:
+    """y within the bounds `low` and `high`, either of which may be infinite."""
     low, high = attrs["low"], attrs["high"]
     infinite = float("inf")
     if (low, high) == (0.0, infinite):
@@ -45,7 +46,7 @@ def conv2d(xs: Sequence[Tensor], a: Attrs) -> Tensor:
     if (top, left) != (bottom, right):
         cells, padding = F.pad(cells, (left, right, top, bottom)), (0, 0)
     y = F.conv2d(cells, w.permute(0, 3, 1, 2), b, a["stride"], padding, a["dilation"], a["groups"])
-    return _limited(_nhwc(y, x), a)
+    return limited(_nhwc(y, x), a)
 
 
 def conv_transpose2d(xs: Sequence[Tensor], a: Attrs) -> Tensor:
@@ -61,12 +62,12 @@ def conv_transpose2d(xs: Sequence[Tensor], a: Attrs) -> Tensor:
     )
     if not even:
         y = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
-    return _limited(_nhwc(y, x), a)
+    return limited(_nhwc(y, x), a)
 
 
 def linear(xs: Sequence[Tensor], a: Attrs) -> Tensor:
     """Over the last axis."""
-    return _limited(F.linear(*xs), a)
+    return limited(F.linear(*xs), a)
 
 
 def matmul(xs: Sequence[Tensor], a: Attrs) -> Tensor:
@@ -190,7 +191,7 @@ def log_mel(xs: Sequence[Tensor], a: Attrs) -> Tensor:
 
 
 UNARY: Mapping[str, Callable[[Tensor, Attrs], Tensor]] = {
-    "clamp": _limited,
+    "clamp": limited,
     "leaky_relu": lambda x, a: F.leaky_relu(x, a["slope"]),
     "hardswish": lambda x, a: F.hardswish(x),
     "hardsigmoid": lambda x, a: F.hardsigmoid(x),
