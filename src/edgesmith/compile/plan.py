@@ -4,11 +4,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgesmith.compile.storage import Buffer, buffers
+from edgesmith.compile.storage import Buffer, buffers, overlaps
 from edgesmith.core.graph import Graph
 
 ALIGNMENT = 16  # bytes: enough for any element type and for 128-bit loads
 SHUFFLES = 32  # random orders tried beside the named ones; more found nothing on the zoo
+FEW = 64  # buffers up to which the random orders are tried; placing costs the cube of their number
+
+Leads = Mapping[tuple[str, str], int]  # (buffer that dies, buffer made from it) to the lead that lets them overlap
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,24 @@ class Plan:
         return self.offsets.get(f"{index}:scratch", 0)
 
 
-def plan(graph: Graph, scratch_bytes: Mapping[int, int]) -> Plan:
+def plan(graph: Graph, scratch_bytes: Mapping[int, int], lead_bytes: Mapping[int, int] | None = None) -> Plan:
     """Place every buffer of a graph so that buffers in use at the same time never overlap.
+
+    The one exception is a kernel that reads its input ahead of what it writes: its result may lie over the input,
+    begun some bytes earlier.
 
     Args:
         scratch_bytes: op index to the bytes of scratch its kernel needs.
+        lead_bytes: op index to the bytes that its first result must begin before its first input to lie over it.
     """
     items = buffers(graph, scratch_bytes)
-    placed = [(name, place(sorted(items, key=key))) for name, key in _orders().items()]
+    leads = overlaps(graph, items, lead_bytes or {})
+    placed = [(name, place(sorted(items, key=key), leads)) for name, key in _orders().items()]
     chooser = random.Random(0)
-    for turn in range(SHUFFLES if len(items) <= 200 else 0):
-        placed.append((f"shuffle {turn}", place(chooser.sample(items, len(items)))))
+    for turn in range(SHUFFLES if len(items) <= FEW else 0):
+        placed.append((f"shuffle {turn}", place(chooser.sample(items, len(items)), leads)))
     name, offsets = min(placed, key=lambda entry: _extent(items, entry[1]))
-    return Plan(items, offsets, _extent(items, offsets), lower_bound(items), name)
+    return Plan(items, offsets, _extent(items, offsets), lower_bound(items, leads), name)
 
 
 def _orders() -> dict[str, Callable[[Buffer], tuple[int, ...]]]:
@@ -59,29 +67,62 @@ def _orders() -> dict[str, Callable[[Buffer], tuple[int, ...]]]:
         "area": lambda b: (-b.nbytes * (b.last - b.first + 1), b.first),
         "lifetime": lambda b: (b.first - b.last, -b.nbytes),
         "time": lambda b: (b.first, -b.nbytes),
+        "time backwards": lambda b: (-b.last, -b.nbytes),
     }
 
 
-def place(items: Sequence[Buffer]) -> dict[str, int]:
-    """First fit: each buffer at the lowest offset where it overlaps no buffer alive at the same time."""
+def place(items: Sequence[Buffer], leads: Leads | None = None) -> dict[str, int]:
+    """First fit: each buffer at the lowest offset where it disturbs no buffer alive at the same time."""
+    leads = leads or {}
     offsets: dict[str, int] = {}
     done: list[Buffer] = []
     for item in items:
-        offset = 0
         neighbours = [(offsets[b.name], b) for b in done if b.first <= item.last and item.first <= b.last]
-        for start, other in sorted(neighbours, key=lambda pair: pair[0]):
-            if offset + item.nbytes <= start:
-                break
-            offset = max(offset, _align(start + other.nbytes))
-        offsets[item.name] = offset
+        offsets[item.name] = min(
+            offset
+            for offset in _candidates(item, neighbours, leads)
+            if all(_peaceful(item, offset, other, start, leads) for start, other in neighbours)
+        )
         done.append(item)
     return offsets
 
 
-def lower_bound(items: Sequence[Buffer]) -> int:
-    """Most bytes alive at one op, each buffer rounded up to the alignment."""
+def _candidates(item: Buffer, neighbours: Sequence[tuple[int, Buffer]], leads: Leads) -> set[int]:
+    """Offsets worth trying: the bottom, behind each neighbour, and just led or leading one."""
+    found = {0}
+    for start, other in neighbours:
+        found.add(_align(start + other.nbytes))
+        if (lead := leads.get((item.name, other.name))) is not None:
+            found.add(_align(start + lead))
+        if (lead := leads.get((other.name, item.name))) is not None and start >= lead:
+            found.add((start - lead) // ALIGNMENT * ALIGNMENT)
+    return found
+
+
+def _peaceful(item: Buffer, offset: int, other: Buffer, start: int, leads: Leads) -> bool:
+    """Whether two buffers alive together may lie there."""
+    if offset + item.nbytes <= start or start + other.nbytes <= offset:
+        return True
+    if (lead := leads.get((item.name, other.name))) is not None and start + lead <= offset:
+        return True
+    return (lead := leads.get((other.name, item.name))) is not None and offset + lead <= start
+
+
+def lower_bound(items: Sequence[Buffer], leads: Leads | None = None) -> int:
+    """Most bytes alive at one op, each buffer rounded up to the alignment, what may overlap counted together."""
     times = range(max((b.last for b in items), default=0) + 1)
-    return max((sum(_align(b.nbytes) for b in items if b.first <= time <= b.last) for time in times), default=0)
+    return max((_alive(items, time, leads or {}) for time in times), default=0)
+
+
+def _alive(items: Sequence[Buffer], time: int, leads: Leads) -> int:
+    alive = {b.name: b for b in items if b.first <= time <= b.last}
+    total = sum(_align(b.nbytes) for b in alive.values())
+    for (dying, made), lead in leads.items():
+        x, y = alive.get(dying), alive.get(made)
+        if x and y and x.last == y.first == time:
+            together = max(_align(y.nbytes), _align(lead) + _align(x.nbytes))
+            total -= max(0, _align(x.nbytes) + _align(y.nbytes) - together)
+    return total
 
 
 def _extent(items: Sequence[Buffer], offsets: Mapping[str, int]) -> int:

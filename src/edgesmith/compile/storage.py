@@ -1,6 +1,6 @@
 """Which tensors share one buffer: reshapes are the same bytes, and some ops may write over their input."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgesmith.core.graph import Graph, Op
@@ -98,3 +98,22 @@ def _reusable(
         if same and name in owner and last_use[owner[name]] <= index and op.inputs.count(name) == 1:
             return name
     return None
+
+
+def overlaps(graph: Graph, items: Sequence[Buffer], lead_bytes: Mapping[int, int]) -> dict[tuple[str, str], int]:
+    """Pairs of buffers that may overlap: an op's first input that dies there, and its first result made there.
+
+    Args:
+        lead_bytes: op index to the bytes that the result must begin before the input.
+
+    Returns:
+        (input's buffer, result's buffer) to that lead.
+    """
+    home = {name: buffer for buffer in items for name in buffer.tensors}
+    found = {}
+    for index, lead in lead_bytes.items():
+        op = graph.ops[index]
+        x, y = home.get(op.inputs[0]), home.get(op.outputs[0])
+        if x and y and x is not y and x.last == index == y.first and op.inputs[0] not in op.inputs[1:]:
+            found[x.name, y.name] = lead
+    return found

@@ -56,6 +56,7 @@ def _kernel(call: Call, source: Path, variant: Variant) -> Kernel:
         variant.scratch_bytes(values),
         call.arguments,
         {**call.arrange, **{i: _arranged(arrange, values) for i, arrange in variant.arrange.items()}},
+        variant.lead_bytes(values),
     )
 
 

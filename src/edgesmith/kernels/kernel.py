@@ -68,11 +68,24 @@ class Variant:
         arrange: input index to (constant, field values) -> the constant in this version's own order; replaces
             the call's arrangement of that input.
         suits: whether this version can serve a call with these field values.
+        lead_bytes: y may lie over the first input if it begins at least so many bytes before it; None if it may not.
     """
 
     scratch_bytes: Callable[[Mapping[str, Value]], int] = lambda values: 0
     arrange: Mapping[int, ArrangeFor] = field(default_factory=dict)
     suits: Callable[[Mapping[str, Value]], bool] = lambda values: True
+    lead_bytes: Callable[[Mapping[str, Value]], int | None] = lambda values: None
+
+
+def raster_lead_bytes(values: Mapping[str, Value]) -> int:
+    """Lead of a window kernel on bytes that writes output rows in order and, from row oy on, reads only its windows.
+
+    When row oy is written whole, (oy + 1) rows of y are; the first input row still needed is that of its windows.
+    """
+    v = {name: int(value) for name, value in values.items() if isinstance(value, int)}
+    row_in, row_out = v["in_w"] * v["in_c"], v["out_w"] * v["out_c"]
+    written = ((oy + 1) * row_out - max(0, oy * v["stride_h"] - v["pad_top"]) * row_in for oy in range(v["out_h"]))
+    return max(written)
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,7 @@ class Kernel:
         source: the C file.
         scratch_bytes: of the block it needs, 16-byte aligned.
         arrange: input index to the order in which it wants that constant.
+        lead_bytes: y may lie over the first input if it begins at least so many bytes before it; None if it may not.
     """
 
     function: str
@@ -92,6 +106,7 @@ class Kernel:
     scratch_bytes: int
     arguments: Callable[[Sequence[str], Sequence[str]], list[str]]
     arrange: Mapping[int, Arrange]
+    lead_bytes: int | None = None
 
 
 # (op, its input tensors, its output tensors, its complete attributes) to calls, best first.

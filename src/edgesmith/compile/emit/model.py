@@ -65,7 +65,8 @@ def bind(graph: Graph, folders: Sequence[str]) -> Program:
     kept = keep_old_states(graph)
     kernels = tuple(None if op.kind == "reshape" else _kernel(kept, op, folders) for op in kept.ops)
     prepared, arrays = separate_constants(kept, kernels)
-    placed = plan(prepared, {i: k.scratch_bytes for i, k in enumerate(kernels) if k})
+    leads = {i: k.lead_bytes for i, k in enumerate(kernels) if k and k.lead_bytes is not None}
+    placed = plan(prepared, {i: k.scratch_bytes for i, k in enumerate(kernels) if k}, leads)
     state_offsets, state_bytes = _state_layout(prepared)
     return Program(
         prepared, kernels, placed, arrays, state_offsets, _interface(graph, prepared.outputs, placed, state_bytes)

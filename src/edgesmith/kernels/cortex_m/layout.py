@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 
 from edgesmith.core.errors import BadInput
-from edgesmith.kernels.kernel import Value, Variant
+from edgesmith.kernels.kernel import Value, Variant, raster_lead_bytes
 
 COLUMN_BYTES = 3072  # as in conv2d_s8.c
 BAND_BYTES = 3072  # as in depthwise_conv2d_s8.c
@@ -103,7 +103,7 @@ def integer(values: Mapping[str, Value], name: str) -> int:
 
 
 VARIANTS: Mapping[str, Variant] = {
-    "conv2d_s8": Variant(convolution_scratch_bytes, {1: pack_convolution}),
+    "conv2d_s8": Variant(convolution_scratch_bytes, {1: pack_convolution}, lead_bytes=raster_lead_bytes),
     "depthwise_conv2d_s8": Variant(depthwise_scratch_bytes),
     "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}),
 }
