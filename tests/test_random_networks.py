@@ -1,0 +1,57 @@
+"""Random small networks: numpy, C on this machine and C on emulated boards give every bit alike."""
+
+import numpy as np
+import pytest
+
+from compile.programs import bound, disagreement, load, samples
+from edgesmith import targets
+from edgesmith.build import HOST_KERNELS, bind_for, firmware
+from edgesmith.core.graph import Graph
+from edgesmith.run.emulated import Emulated
+from random_networks import network
+
+BOARDS = ("nucleo-l4r5zi", "stm32f103", "rp2040", "nrf5340")  # Cortex-M4, M3, M0+, M33
+BATCH = 25  # networks a build
+
+
+def on_board(graph: Graph, board: str, inputs, folder) -> str:
+    """What differs on an emulated board, in values or in the memory that was predicted; empty when nothing does."""
+    target = targets.load(board)
+    compiled = bind_for(graph, target)
+    face = compiled.program.interface
+    linked = firmware(compiled, folder, roomy=True)
+    if linked.symbol("arena").size_bytes != face.arena_bytes:
+        return f"arena: predicted {face.arena_bytes}, linked {linked.symbol('arena').size_bytes}"
+    state_bytes = linked.symbols["state"].size_bytes if "state" in linked.symbols else 0
+    if state_bytes != face.state_bytes:
+        return f"state: predicted {face.state_bytes}, linked {state_bytes}"
+    with Emulated(linked, face, target) as runner:
+        return disagreement(graph, runner, inputs)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("folders", [("reference",), HOST_KERNELS], ids=["reference", "x86"])
+def test_numpy_is_c_on_this_machine(folders, repeats, tmp_path):
+    """Undefined behaviour would trap."""
+    count = repeats(16, 1000)
+    for first in range(0, count, BATCH):
+        seeds = range(first, min(first + BATCH, count))
+        graphs = [network(seed) for seed in seeds]
+        folder = tmp_path / str(first)
+        runners = load(bound(graphs, folders), folder, sanitize="undefined")
+        for seed, graph, runner in zip(seeds, graphs, runners, strict=True):
+            inputs = samples(graph, np.random.default_rng(seed))
+            assert (found := disagreement(graph, runner, inputs)) == "", f"seed {seed}: {found}"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("portion", range(2))
+def test_numpy_is_c_on_emulated_boards_in_exactly_the_predicted_memory(portion, repeats, tmp_path):
+    """Each network on one board, the boards in turn; touches outside the board's memory fault."""
+    count = repeats(12, 1000)
+    for seed in range(portion, count, 2):
+        graph = network(seed)
+        inputs = samples(graph, np.random.default_rng(seed), 2)
+        board = BOARDS[seed // 2 % len(BOARDS)]
+        found = on_board(graph, board, inputs, tmp_path / str(seed))
+        assert found == "", f"seed {seed} on {board}: {found}"
