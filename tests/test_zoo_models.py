@@ -14,7 +14,7 @@ from edgesmith.compiling import random_task, source_graph
 from edgesmith.core.errors import Missing
 from edgesmith.core.graph import Graph
 from edgesmith.cost import flash_bytes, op_costs, static_ram_bytes, totals
-from edgesmith.fit.realize import samples_of
+from edgesmith.realize import samples_of
 from edgesmith.lower import channels_last_input
 from edgesmith.profile import linked_firmware
 from edgesmith.run.emulated import Emulated

@@ -1,7 +1,6 @@
 """Compile or profile one model as it is, without search."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,16 +10,14 @@ from edgesmith.build import bind_for
 from edgesmith.compile.integerize import integerize
 from edgesmith.compress.quantize import ptq
 from edgesmith.core.artifact import Artifact
-from edgesmith.core.errors import BadInput
+from edgesmith.core.budget import Budget
+from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Split, Task
-from edgesmith.fit.realize import realize, write_artifact
 from edgesmith.lower import channels_last_input, graph_of, lower, with_normalize
 from edgesmith.profile import Profile, profile
-
-if TYPE_CHECKING:
-    pass
+from edgesmith.realize import Realized, realize, write_artifact
 
 RANDOM_SAMPLES = 32  # to calibrate on when there are no data: costs are right, accuracy means nothing
 
@@ -61,14 +58,41 @@ def compile_model(
     """Compile a model for a target and write the artifact.
 
     Without a task the ranges come from random inputs: the artifact's cost is right, its accuracy is not.
+
+    Raises:
+        BadInput: unknown precision or calibration, or a folder that cannot be written.
+        DoesNotFit: the program is too large for the board.
+        Unsupported: an op without a lowering, or without a kernel there.
     """
     source = source_graph(module, example_inputs, task, name, precision, calibration)
     realized = realize(channels_last_input(integerize(source)), target)
+    check_room(realized, target)
     facts = {
         "settings": {"precision": precision, "calibration": calibration},
         "calibrated_on": task.name if task else "random",
     }
     return write_artifact(out, realized, source, task, facts)
+
+
+def check_room(realized: Realized, target: Target) -> None:
+    """Refuse a program that is too large for its board.
+
+    Raises:
+        DoesNotFit: by how much, and what to do.
+    """
+    if target.hosted:
+        return
+    room = Budget(flash_bytes=target.flash_bytes, ram_bytes=target.ram_bytes)
+    over = [
+        f"{limit.removesuffix('_bytes')} is {ratio:.1f} times the {getattr(room, limit):,} bytes there are"
+        for limit, ratio in realized.ratios(room).items()
+        if ratio > 1
+    ]
+    if over:
+        raise DoesNotFit(
+            f"compile: on {target.name} {' and '.join(over)}; need less. Nothing was written. "
+            "Let edgesmith fit shrink the model, or see with edgesmith profile which layers cost most."
+        )
 
 
 def profile_model(

@@ -2,9 +2,10 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +30,11 @@ def target_of(artifact: Artifact) -> Target:
     """The target an artifact was compiled for.
 
     Raises:
-        BadInput: its manifest names none that is known here.
+        BadInput: its manifest names none that is known here, and it carries no board file.
     """
     name = artifact.manifest.get("target")
+    if isinstance(name, str) and artifacts.BOARD_FILE in artifact.manifest["files"]:
+        return targets.own(name, artifacts.content(artifact, artifacts.BOARD_FILE).decode("utf-8", "replace"))
     if not isinstance(name, str) or name not in targets.names():
         raise BadInput(f"artifact: target {name!r} is not built in. Compile it again with --target board.toml.")
     return targets.load(name)
@@ -117,14 +120,21 @@ def certify_artifact(folder: Path, data: str | None, samples: int, trust: bool) 
     """
     artifact = artifacts.load(folder)
     relations = certify(artifact.graph, target_of(artifact), _samples(artifact.graph, data, samples, trust))
-    artifacts.update(artifact, {"certificate": [relation.to_json() for relation in relations]})
+    artifacts.update(artifact, {"certificate": _renewed(artifact, relations)})
     return relations
+
+
+def _renewed(artifact: Artifact, relations: Sequence[Relation]) -> list[Any]:
+    """The certificate with these relations, and those it had that cannot be checked without torch and the task."""
+    old, names = artifact.manifest.get("certificate"), {relation.name for relation in relations}
+    known = [one for one in old if isinstance(one, dict)] if isinstance(old, list) else []
+    return [*(relation.to_json() for relation in relations), *(one for one in known if one.get("name") not in names)]
 
 
 def _samples(graph: Graph, data: str | None, count: int, trust: bool) -> list[dict[str, np.ndarray]]:
     if data is not None:
         from edgesmith.data import load_task
-        from edgesmith.fit.realize import samples_of
+        from edgesmith.realize import samples_of
 
         return samples_of(graph, load_task(data, trust).validation, count)
     rng = np.random.default_rng(0)

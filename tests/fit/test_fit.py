@@ -11,7 +11,7 @@ from edgesmith.core import artifact as artifacts
 from edgesmith.core.errors import BadInput, DoesNotFit, Unsupported
 from edgesmith.core.ops import interpret
 from edgesmith.fit.fit import Effort, ranked
-from edgesmith.fit.realize import samples_of
+from edgesmith.realize import samples_of
 from edgesmith.fit.search import PATIENCE, stale, value
 from edgesmith.fit.space import Settings, first, parameters
 

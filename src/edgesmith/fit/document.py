@@ -17,10 +17,10 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Reading
 from edgesmith.core.task import Task
 from edgesmith.fit.explain import OPTIONS, quantity
-from edgesmith.fit.realize import Realized, board_accuracy, host_accuracy
 from edgesmith.fit.trial import Job, score
 from edgesmith.lower import lift
 from edgesmith.measure.trust import HOW, confusion, trust
+from edgesmith.realize import Realized, board_accuracy, host_accuracy
 from edgesmith.training.evaluate import predict, predict_raw
 from edgesmith.verify import Relation, metric_kept
 

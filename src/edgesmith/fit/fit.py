@@ -24,10 +24,10 @@ from edgesmith.fit.document import Proof, document
 from edgesmith.fit.explain import why_nothing_fits
 from edgesmith.fit.folder import Folder, locked
 from edgesmith.fit.predict import Predictor
-from edgesmith.fit.realize import Realized, raw_samples, realize, samples_of, write_artifact
 from edgesmith.fit.search import Search
 from edgesmith.fit.space import Settings
 from edgesmith.fit.trial import Job, compiled_graph, float_graph, read_graph
+from edgesmith.realize import Realized, raw_samples, realize, samples_of, write_artifact
 from edgesmith.report import write as write_report
 from edgesmith.training.recipe import Augment
 from edgesmith.verify import against_torch, certify
@@ -234,6 +234,7 @@ def _identity(
         "weights": digest.hexdigest(),
         "data": splits,
         "target": target.name,
+        "board": hashlib.sha256(target.toml.encode()).hexdigest(),
         "budget": budget.to_json(),
         "seed": effort.seed,
         "epochs": effort.epochs,

@@ -136,6 +136,8 @@ def write_artifact(
     flash = f"{realized.readings['flash'].value:,.0f} bytes with start-up code"
     files = {n: text.encode() for n, text in project_files(realized.compiled.program, target, vectors, flash).items()}
     files |= {f"source/{name}": data for name, data in artifacts.graph_files(source).items()}
+    if target.toml:
+        files[artifacts.BOARD_FILE] = target.toml.encode()
     face = realized.compiled.program.interface
     described = {
         "name": graph.name,
