@@ -6,8 +6,11 @@ import pytest
 from compile.programs import bound, disagreement, load, samples
 from edgesmith import targets
 from edgesmith.build import HOST_KERNELS, bind_for, firmware
+from edgesmith.core.artifact import graph_files, graph_from
 from edgesmith.core.graph import Graph
+from edgesmith.core.ops import interpret
 from edgesmith.run.emulated import Emulated
+from random_modules import module_graph
 from random_networks import network
 
 BOARDS = ("nucleo-l4r5zi", "stm32f103", "rp2040", "nrf5340")  # Cortex-M4, M3, M0+, M33
@@ -29,29 +32,42 @@ def on_board(graph: Graph, board: str, inputs, folder) -> str:
         return disagreement(graph, runner, inputs)
 
 
+MAKERS = pytest.mark.parametrize("make", [network, module_graph], ids=["integer graphs", "torch modules"])
+
+
 @pytest.mark.soak
+@MAKERS
 @pytest.mark.parametrize("folders", [("reference",), HOST_KERNELS], ids=["reference", "x86"])
-def test_numpy_is_c_on_this_machine(folders, repeats, tmp_path):
+def test_numpy_is_c_on_this_machine(make, folders, repeats, tmp_path):
     """Undefined behaviour would trap."""
-    count = repeats(16, 1000)
+    count = repeats(12, 500)
     for first in range(0, count, BATCH):
         seeds = range(first, min(first + BATCH, count))
-        graphs = [network(seed) for seed in seeds]
-        folder = tmp_path / str(first)
-        runners = load(bound(graphs, folders), folder, sanitize="undefined")
+        graphs = [make(seed) for seed in seeds]
+        runners = load(bound(graphs, folders), tmp_path / str(first), sanitize="undefined")
         for seed, graph, runner in zip(seeds, graphs, runners, strict=True):
             inputs = samples(graph, np.random.default_rng(seed))
             assert (found := disagreement(graph, runner, inputs)) == "", f"seed {seed}: {found}"
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("portion", range(2))
-def test_numpy_is_c_on_emulated_boards_in_exactly_the_predicted_memory(portion, repeats, tmp_path):
+@MAKERS
+def test_numpy_is_c_on_emulated_boards_in_exactly_the_predicted_memory(make, repeats, tmp_path):
     """Each network on one board, the boards in turn; touches outside the board's memory fault."""
-    count = repeats(12, 1000)
-    for seed in range(portion, count, 2):
-        graph = network(seed)
+    for seed in range(repeats(6, 500)):
+        graph = make(seed)
         inputs = samples(graph, np.random.default_rng(seed), 2)
-        board = BOARDS[seed // 2 % len(BOARDS)]
+        board = BOARDS[seed % len(BOARDS)]
         found = on_board(graph, board, inputs, tmp_path / str(seed))
         assert found == "", f"seed {seed} on {board}: {found}"
+
+
+@pytest.mark.soak
+@MAKERS
+def test_an_artifact_gives_back_the_same_network(make, repeats):
+    for seed in range(repeats(20, 500)):
+        graph = make(seed)
+        back = graph_from(graph_files(graph))
+        sample = samples(graph, np.random.default_rng(seed), 1)[0]
+        for name, value in interpret(graph, sample).items():
+            np.testing.assert_array_equal(interpret(back, sample)[name], value, err_msg=f"seed {seed}")
