@@ -77,7 +77,7 @@ def test_another_budget_in_the_same_folder_is_refused(fitted, bed):
 
 
 def test_when_nothing_fits_it_says_what_would(bed, tmp_path):
-    with pytest.raises(DoesNotFit, match=r"flash is .*KB, .*x the limit of 4.0KB.*relax --max-flash"):
+    with pytest.raises(DoesNotFit, match=r"flash is .*KB, .*x the limit of 4KB.*relax --max-flash"):
         edgesmith.fit(
             bed.module, bed.task, target="stm32f103", budget=Budget.parse(flash="4KB"), out=tmp_path, effort=QUICK
         )

@@ -73,7 +73,7 @@ def document(
         "outcome": {"fits": proof.best is not None, "message": proof.message, "advice": proof.advice},
         "budget": budget.to_json(),
         "candidates": [_candidate(i, r, proof.best) for i, r in enumerate(results)],
-        "candidates_how": "accuracy on the validation split; memory, latency and energy as predicted before training",
+        "candidates_how": "Accuracy is that of the validation split; memory, latency and energy are predicted.",
         "reproduce": reproduce(job, command, seconds),
     }
     float_reading = _metric(job.task, predict(job.module, job.task.test, job.task.normalize), "PyTorch, float32")
@@ -98,7 +98,7 @@ def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_rea
         "parity": [
             {"relation": r.name, "holds": r.holds, "detail": r.detail} for r in relations if r.holds is not None
         ],
-        "after": {"label": proof.best["words"] if proof.best else "", "readings": _readings(realized, here)},
+        "after": {"label": label(proof.best), "readings": _readings(realized, here)},
         "accuracy": accuracy,
         "layers": layers,
         "memory": memory,
@@ -108,6 +108,12 @@ def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_rea
         sections["confusion"] = {"of": "the compiled C", "classes": list(task.classes), "counts": counts}
         sections["trust"] = {"classes": list(task.classes), "how": HOW, "steps": trust_steps(job, source)}
     return sections
+
+
+def label(best: dict[str, Any] | None) -> str:
+    """The candidate in three words, for the head of a column."""
+    settings = best["settings"] if best else {}
+    return f"{settings.get('precision', '')}{'' if settings.get('criterion') == 'none' else ', pruned'}"
 
 
 def trust_steps(job: Job, source: Graph) -> list[dict[str, Any]]:

@@ -25,11 +25,11 @@ OPTIONS = {
 def quantity(limit: str, value: float) -> str:
     """A figure as a user writes it.
 
-    >>> quantity("flash_bytes", 65536)
-    '64.0KB'
+    >>> quantity("flash_bytes", 65536), quantity("ram_bytes", 1700)
+    ('64KB', '1.7KB')
     """
     if limit.endswith("bytes"):
-        return f"{value / 1024:.1f}KB"
+        return f"{round(value / 1024, 1):g}KB"
     if limit == "accuracy":
         return f"{value:.2%}"
     return f"{value:.3g}{'ms' if limit == 'latency_ms' else 'uJ'}"
