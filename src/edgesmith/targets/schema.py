@@ -1,7 +1,7 @@
 """The strict form of a target's TOML: every key known, every figure there, in range and of its type."""
 
-import math
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Literal, cast, get_args
@@ -17,7 +17,8 @@ WAIT_STATES = (0, 100)
 CYCLES = (0.0, 1000.0)
 ACTIVE_MW = (0.001, 2_000_000.0)
 FRACTION = (0.0, 10.0)
-COMPILER_FLAG = re.compile(r"-?[A-Za-z0-9_.,+=-]+")
+# A target triple and -m... alone: a board may come with an artifact, and other flags load plugins or read files.
+COMPILER_FLAG = re.compile(r"-target|-m[a-z0-9-]+(=[A-Za-z0-9_.+-]+)?|[a-z0-9_]+(-[a-z0-9_.]+)+")
 KERNEL_FOLDER = re.compile(r"[a-z0-9_]+")
 
 
@@ -42,18 +43,18 @@ class Table:
                 return default
             raise self.fail(key, "is missing", need)
         value = self.values.pop(key)
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and abs(value) <= sys.float_info.max:
             value = float(value)
         if type(value) is not kind:
-            raise self.fail(key, f"is {value!r}", need)
+            raise self.fail(key, f"is {repr(value)[:60]}", need)
         return value
 
     def number(self, key: str, kind: type, bounds: tuple[float, float], default: float | None = None) -> Any:
         """A number inside `bounds`."""
         need = f"{'a whole number' if kind is int else 'a number'} from {bounds[0]:g} to {bounds[1]:g}"
         value = self.take(key, kind, need, default)
-        if not (math.isfinite(value) and bounds[0] <= value <= bounds[1]):
-            raise self.fail(key, f"is {value!r}", need)
+        if not bounds[0] <= value <= bounds[1]:  # NaN is not; bounds are finite
+            raise self.fail(key, f"is {repr(value)[:60]}", need)
         return value
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -99,7 +100,7 @@ def parse(name: str, text: str) -> Target:
     """
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise BadInput(f"target {name}: not TOML ({error}); need a file as in the documentation.") from error
     top = Table(name, "", values)
     memories = _memories(top)
