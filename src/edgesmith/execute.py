@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from edgesmith import targets
 from edgesmith.build import bind_for, firmware, native
+from edgesmith.compile.integerize import integerize
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.atomic import write_file
@@ -19,9 +21,11 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode, encode
 from edgesmith.core.ops import interpret
 from edgesmith.core.target import Target
+from edgesmith.data import load_task
 from edgesmith.data.files import read_array, read_npz
+from edgesmith.realize import raw_samples, samples_of
 from edgesmith.run.emulated import Emulated
-from edgesmith.verify import Inputs, Relation, certify
+from edgesmith.verify import Inputs, Relation, against_torch, certify
 
 MAX_INPUT_BYTES = 1 << 30
 
@@ -119,9 +123,25 @@ def certify_artifact(folder: Path, data: str | None, samples: int, trust: bool) 
         data: where inputs come from; None for seeded random inputs, which exercise the integer relations as well.
     """
     artifact = artifacts.load(folder)
-    relations = certify(artifact.graph, target_of(artifact), _samples(artifact.graph, data, samples, trust))
+    inputs = _samples(artifact.graph, data, samples, trust)
+    relations = (
+        *certify(artifact.graph, target_of(artifact), inputs),
+        *_against_source(artifact, data, samples, trust),
+    )
     artifacts.update(artifact, {"certificate": _renewed(artifact, relations)})
     return relations
+
+
+def _against_source(artifact: Artifact, data: str | None, count: int, trust: bool) -> tuple[Relation, ...]:
+    """The integers against torch, where the artifact carries its float graph and torch is installed."""
+    names = [f"source/{name}" for name in ("graph.json", "weights.safetensors")]
+    if find_spec("torch") is None or not set(names) <= set(artifact.manifest["files"]):
+        return ()
+    source = artifacts.graph_from({Path(name).name: artifacts.content(artifact, name) for name in names})
+    integer = integerize(source)
+    if data is None:
+        return (against_torch(source, _samples(integer, None, count, trust)),)
+    return (against_torch(source, raw_samples(source, load_task(data, trust).validation, count)),)
 
 
 def _renewed(artifact: Artifact, relations: Sequence[Relation]) -> list[Any]:
@@ -133,9 +153,6 @@ def _renewed(artifact: Artifact, relations: Sequence[Relation]) -> list[Any]:
 
 def _samples(graph: Graph, data: str | None, count: int, trust: bool) -> list[dict[str, np.ndarray]]:
     if data is not None:
-        from edgesmith.data import load_task
-        from edgesmith.realize import samples_of
-
         return samples_of(graph, load_task(data, trust).validation, count)
     rng = np.random.default_rng(0)
     return [{name: random_input(graph, name, rng) for name in graph.inputs} for _ in range(count)]
