@@ -1,14 +1,16 @@
 """The command line: parse, call, print. stdout is data, stderr is progress."""
 
 import sys
+from typing import Annotated
 
 import typer
 from click.exceptions import ClickException
-from rich.console import Console
 
+from edgesmith import __version__
 from edgesmith.cli.catalog import methods, reproduce, targets
 from edgesmith.cli.check import doctor, verify
 from edgesmith.cli.make import compile_, demo, fit, report
+from edgesmith.cli.output import say, stderr
 from edgesmith.cli.use import profile, run
 from edgesmith.cli.zoo import zoo
 from edgesmith.core.errors import EdgesmithError
@@ -26,25 +28,38 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (fit, profile, run, verify, report, doctor, reproduce, targets, methods, demo):
-    app.command()(command)
-app.command("compile")(compile_)
+for command in (fit, profile, run, verify, report, doctor, demo, compile_, targets, methods, reproduce):
+    app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(zoo, name="zoo")
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end, if that is wanted."""
+    if wanted:
+        say(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def edgesmith(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=print_version)] = False,
+) -> None:
+    """Fit a trained model to a small device, and prove that it runs there."""
 
 
 def main() -> None:
     """Entry point: errors become one message on stderr and an exit code."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = stderr()
     try:
         result = app(standalone_mode=False)
     except EdgesmithError as error:
-        console.print(f"{type(error).__name__}: {error}", markup=False, style="red")
+        console.print(f"{type(error).__name__}: {error}", style="red")
         sys.exit(error.exit_code)
     except ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        console.print("interrupted; run the same command again to go on", markup=False)
+        console.print("interrupted; run the same command again to go on")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)

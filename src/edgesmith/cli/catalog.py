@@ -2,23 +2,25 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edgesmith.cli.options import Json
-from edgesmith.cli.output import as_json, note, table
+from edgesmith.cli.output import as_json, note, say, table
+from edgesmith.core.card import Card
 from edgesmith.core.errors import BadInput, Missing
 
 
 def targets(
-    name: Annotated[str | None, typer.Argument(help="Show one target, every figure with its source.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One target, or a .toml file: every figure with its source.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the boards and machines edgesmith knows."""
-    from dataclasses import asdict
-
     from edgesmith.targets import load, names
 
     found = [load(name)] if name else [load(each) for each in names()]
@@ -38,9 +40,10 @@ def targets(
         for t in found
     ]
     columns = ["target", "board", "core", "MHz", "flash", "RAM", "runs", "latency error"]
-    table("", columns, rows, numbers=(3, 4, 5, 7))
+    table(columns, rows, numbers=(3, 4, 5, 7))
     if name:
-        table("sources", ["figure", "from"], [[key, text] for key, text in sorted(found[0].sources.items())])
+        say()
+        table(["figure", "source"], [[key, text] for key, text in sorted(found[0].sources.items())])
     return None
 
 
@@ -56,9 +59,9 @@ def methods(json: Json = False) -> None:
     """List the methods, their papers, their verified claims."""
     from edgesmith.catalog import methods as listed
 
-    cards = [(family, factory.card) for family, factory in listed()]
+    cards: list[tuple[str, Card]] = [(family, factory.card) for family, factory in listed()]
     if json:
-        return as_json([{"family": family, **_card(card)} for family, card in cards])
+        return as_json([{"family": family, **asdict(card)} for family, card in cards])
     rows = [
         [
             family,
@@ -69,19 +72,12 @@ def methods(json: Json = False) -> None:
         ]
         for family, card in cards
     ]
-    table("", ["family", "method", "does", "source", "claims verified"], rows)
+    table(["family", "method", "does", "source", "claims verified"], rows)
     return None
 
 
-def _card(card: object) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(card)  # type: ignore[call-overload, no-any-return]
-
-
-def _verified(card: object) -> str:
-    claims = card.claims  # type: ignore[attr-defined]
-    return f"{sum(claim.verified for claim in claims)} of {len(claims)}"
+def _verified(card: Card) -> str:
+    return f"{sum(claim.verified for claim in card.claims)} of {len(card.claims)}"
 
 
 def reproduce(
@@ -91,12 +87,10 @@ def reproduce(
     folder = Path.cwd() / "benchmarks" / "claims"
     if not folder.is_dir():
         raise Missing(f"reproduce: no benchmarks/claims in {Path.cwd()}. Run this in a checkout of edgesmith's source.")
-    scripts = {path.stem: path for path in sorted(folder.rglob("*.py"))}
+    scripts = {path.stem: path for path in sorted(folder.glob("*/*.py"))}
     if method is None:
-        table(
-            "", ["method", "experiment"], [[name, str(path.relative_to(Path.cwd()))] for name, path in scripts.items()]
-        )
-        return
+        rows = [[name, str(path.relative_to(Path.cwd()))] for name, path in scripts.items()]
+        return table(["method", "experiment"], rows)
     if method not in scripts:
         raise BadInput(f"reproduce: no experiment for {method!r}; there are: {', '.join(scripts) or 'none'}.")
     note(f"running {scripts[method].relative_to(Path.cwd())}")

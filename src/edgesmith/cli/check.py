@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgesmith.cli.options import Data, Folder, Json, Trust
-from edgesmith.cli.output import as_json, table
+from edgesmith.cli.output import as_json, table, working
 from edgesmith.core.errors import VerificationFailed
 
 # Package to the extra that brings it and what it is for.
@@ -30,19 +30,20 @@ PARTS = {
 def verify(
     folder: Folder,
     data: Data = None,
-    samples: Annotated[int, typer.Option(min=1, help="Inputs to compare on.")] = 16,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Inputs to compare on.")] = 16,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Hold Python, C here and C on the board against each other."""
     from edgesmith.execute import certify_artifact
 
-    relations = certify_artifact(folder, data, samples, trust)
+    with working("holding the implementations against each other"):
+        relations = certify_artifact(folder, data, samples, trust)
     if json:
         as_json([relation.to_json() for relation in relations])
     else:
         marks = {True: "holds", False: "BROKEN", None: "not checked"}
-        table("", ["relation", "", "detail"], [[r.name, marks[r.holds], r.detail] for r in relations])
+        table(["relation", "", "detail"], [[r.name, marks[r.holds], r.detail] for r in relations])
     broken = [relation for relation in relations if relation.holds is False]
     if broken:
         raise VerificationFailed("; ".join(f"{relation.name}: {relation.detail}" for relation in broken))
@@ -58,7 +59,7 @@ def doctor(json: Json = False) -> None:
         [package, purpose, installed or "missing", "" if installed else f'pip install "edgesmith[{extra}]"']
         for package, extra, purpose, installed in found
     ]
-    table("", ["package", "for", "version", "to add it"], rows)
+    table(["package", "for", "version", "to add it"], rows)
     return None
 
 

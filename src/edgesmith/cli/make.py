@@ -1,27 +1,44 @@
-"""Commands that make something: fit, compile, report, demo."""
+"""Commands that make something: fit, demo, compile, report."""
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgesmith.cli.models import load, need_task
-from edgesmith.cli.options import Data, Folder, Json, ModelSpec, TargetName, Trust
-from edgesmith.cli.output import as_json, note, stdout
-from edgesmith.core.budget import Budget
+from edgesmith.cli.options import Data, Jobs, Json, ModelSpec, Precision, Seed, TargetName, Trust
+from edgesmith.cli.output import as_json, note, readings, say, stdout, working
+from edgesmith.core.budget import Budget, parse_quantity
+from edgesmith.core.errors import DoesNotFit
+from edgesmith.core.reading import Reading
+from edgesmith.core.target import Target
 
 if TYPE_CHECKING:
     from edgesmith.training.recipe import Augment
 
-MaxFlash = Annotated[str | None, typer.Option("--max-flash", help='Such as "64KB". Default: the board\'s own.')]
-MaxRam = Annotated[str | None, typer.Option("--max-ram", help='Such as "20KB". Default: the board\'s own.')]
-MaxLatency = Annotated[str | None, typer.Option("--max-latency", help='Of one inference, such as "5ms".')]
-MaxEnergy = Annotated[str | None, typer.Option("--max-energy", help='Of one inference, such as "40uJ".')]
-MinAccuracy = Annotated[str | None, typer.Option("--min-accuracy", help='On the validation split, such as "97%".')]
-Out = Annotated[Path, typer.Option("--out", help="The folder to work in and to leave the result in.")]
-Time = Annotated[str, typer.Option("--time", help='Most time to search, such as "600s".')]
-DEMO_TARGET = "stm32f103"
-DEMO_LATENCY = "80ms"
+MaxFlash = Annotated[
+    str | None, typer.Option("--max-flash", metavar="SIZE", help='Such as "64KB". Default: the board\'s own.')
+]
+MaxRam = Annotated[
+    str | None, typer.Option("--max-ram", metavar="SIZE", help='Such as "20KB". Default: the board\'s own.')
+]
+MaxLatency = Annotated[
+    str | None, typer.Option("--max-latency", metavar="TIME", help='Of one inference, such as "5ms".')
+]
+MaxEnergy = Annotated[
+    str | None, typer.Option("--max-energy", metavar="ENERGY", help='Of one inference, such as "40uJ".')
+]
+MinAccuracy = Annotated[
+    str | None, typer.Option("--min-accuracy", metavar="SHARE", help='On the validation split, such as "97%".')
+]
+FitOut = Annotated[Path, typer.Option("--out", help="The folder to work in; an interrupted fit goes on there.")]
+Out = Annotated[Path, typer.Option("--out", help="The folder to write.")]
+Time = Annotated[str, typer.Option("--time", metavar="TIME", help='Most time to search, such as "600s".')]
+Trials = Annotated[int, typer.Option(min=1, metavar="N", help="Most candidates to try.")]
+Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Of fine-tuning after pruning.")]
+DEMO_MODEL, DEMO_TARGET, DEMO_LATENCY, DEMO_TRIALS = "digits-resnet", "stm32f103", "80ms", 8
 
 
 def fit(
@@ -33,56 +50,69 @@ def fit(
     max_latency: MaxLatency = None,
     max_energy: MaxEnergy = None,
     min_accuracy: MinAccuracy = None,
-    out: Out = Path("edgesmith-fit"),
+    out: FitOut = Path("edgesmith-fit"),
     time: Time = "1800s",
-    trials: Annotated[int, typer.Option(min=1, help="Most candidates to try.")] = 12,
-    epochs: Annotated[int, typer.Option(min=1, help="Of fine-tuning after pruning.")] = 15,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Candidates side by side. Default: one a core.")] = None,
-    seed: int = 0,
+    trials: Trials = 12,
+    epochs: Epochs = 15,
+    jobs: Jobs = None,
+    seed: Seed = 0,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Find the best model that fits a target and a budget."""
-    from edgesmith.core.budget import parse_quantity
-    from edgesmith.fit.fit import Effort
-    from edgesmith.fit.fit import fit as run_fit
-    from edgesmith.report import summary
     from edgesmith.targets import load as load_target
 
     board = load_target(target)
     budget = with_board(Budget.parse(max_flash, max_ram, max_latency, max_energy, min_accuracy), board)
+    time_s = parse_quantity(time, "ms") / 1000
     named = load(model, data, trust)
     task = need_task(named)
-    effort = Effort(trials, parse_quantity(time, "ms") / 1000, jobs, epochs, seed, augment_of(model))
-    command = words("fit", model, target, data, max_flash, max_ram, max_latency, max_energy, min_accuracy, out)
-    found = run_fit(
-        named.module,
-        task,
-        target=board,
-        budget=budget,
-        out=out,
-        name=named.name,
-        effort=effort,
-        command=command,
-        progress=note,
-    )
+    from edgesmith.fit.fit import Effort
+    from edgesmith.fit.fit import fit as run_fit
+
+    given: dict[str, object] = {"target": target, "data": data, "max-flash": max_flash, "max-ram": max_ram}
+    given |= {"max-latency": max_latency, "max-energy": max_energy, "min-accuracy": min_accuracy, "out": out}
+    given |= {"time": time, "trials": trials, "epochs": epochs, "seed": seed, "trust": trust}
+    try:
+        run_fit(
+            named.module,
+            task,
+            target=board,
+            budget=budget,
+            out=out,
+            name=named.name,
+            effort=Effort(trials, time_s, jobs, epochs, seed, augment_of(model)),
+            command=command_line("fit", model, given),
+            progress=note,
+        )
+    except DoesNotFit:
+        show(out, json)
+        raise
+    show(out, json)
+
+
+def show(out: Path, json: bool) -> None:
+    """The report of a fit that has ended, in whatever way, on stdout."""
+    from edgesmith.report import load as load_report
+    from edgesmith.report import summary
+
+    data = load_report(out / "report.json")
     if json:
-        return as_json(found.data)
-    stdout().print(summary(found.data))
-    stdout().print(f"artifact: {found.folder / 'best'}\nreport:   {found.report()}")
-    return None
+        return as_json(data)
+    stdout().print(summary(data))
+    if data["outcome"]["fits"]:
+        say(f"artifact: {out / 'best'}")
+    return say(f"report:   {out / 'report.html'}")
 
 
-def with_board(budget: Budget, board: object) -> Budget:
+def with_board(budget: Budget, board: Target) -> Budget:
     """The budget with the board's own flash and RAM where none is set."""
-    from dataclasses import replace
-
-    if board.hosted:  # type: ignore[attr-defined]
+    if board.hosted:
         return budget
     return replace(
         budget,
-        flash_bytes=min(budget.flash_bytes or board.flash_bytes, board.flash_bytes),  # type: ignore[attr-defined]
-        ram_bytes=min(budget.ram_bytes or board.ram_bytes, board.ram_bytes),  # type: ignore[attr-defined]
+        flash_bytes=min(budget.flash_bytes or board.flash_bytes, board.flash_bytes),
+        ram_bytes=min(budget.ram_bytes or board.ram_bytes, board.ram_bytes),
     )
 
 
@@ -90,24 +120,27 @@ def augment_of(model: str) -> "Augment":
     """How the zoo trained a net, so that fine-tuning does likewise; none for a user's own."""
     from edgesmith import zoo
 
-    recipe = zoo.info(model).recipe if ":" not in model and model in zoo.names() else None
+    recipe = zoo.info(model).recipe if model in zoo.names() else None
     return recipe.augment if recipe else "none"
 
 
-def words(verb: str, model: str, target: str, data: str | None, *limits: object) -> str:
-    """The command line that was given, for the report."""
-    names = ("--max-flash", "--max-ram", "--max-latency", "--max-energy", "--min-accuracy", "--out")
-    options = [("--target", target), ("--data", data), *zip(names, limits, strict=True)]
-    return " ".join(["edgesmith", verb, model, *(f"{name} {value}" for name, value in options if value is not None)])
+def command_line(verb: str, model: str, given: dict[str, object]) -> str:
+    """The command that was given, for the report.
+
+    >>> command_line("fit", "my net.py:f", {"target": "rp2040", "data": None, "trust": True})
+    "edgesmith fit 'my net.py:f' --target rp2040 --trust"
+    """
+    words = ["edgesmith", verb, model]
+    for name, value in given.items():
+        if value is not None and value is not False:
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return shlex.join(words)
 
 
-def demo(
-    out: Out = Path("demo"),
-    jobs: Annotated[int | None, typer.Option(min=1, help="Candidates side by side. Default: one a core.")] = None,
-) -> None:
+def demo(out: FitOut = Path("demo"), jobs: Jobs = None, json: Json = False) -> None:
     """Watch a net that is far too big for a Blue Pill become one that fits."""
-    note(f"edgesmith fit digits-resnet --target {DEMO_TARGET} --max-latency {DEMO_LATENCY} --out {out}")
-    fit("digits-resnet", DEMO_TARGET, max_latency=DEMO_LATENCY, out=out, trials=8, jobs=jobs)
+    note(f"edgesmith fit {DEMO_MODEL} --target {DEMO_TARGET} --max-latency {DEMO_LATENCY} --out {out}")
+    fit(DEMO_MODEL, DEMO_TARGET, max_latency=DEMO_LATENCY, out=out, trials=DEMO_TRIALS, jobs=jobs, json=json)
 
 
 def compile_(
@@ -115,35 +148,36 @@ def compile_(
     target: TargetName,
     out: Out,
     data: Data = None,
-    precision: Annotated[str, typer.Option(help="int8 or float32.")] = "int8",
-    calibration: Annotated[str, typer.Option(help="minmax, percentile, mse or entropy.")] = "mse",
+    precision: Precision = "int8",
+    calibration: Annotated[str, typer.Option(metavar="NAME", help="minmax, percentile, mse or entropy.")] = "mse",
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Compile a model as it is for a target, without search."""
-    from edgesmith.compiling import compile_model
     from edgesmith.targets import load as load_target
 
+    board = load_target(target)
     named = load(model, data, trust)
-    artifact = compile_model(
-        named.module, named.example_inputs, named.task, load_target(target), out, named.name, precision, calibration
-    )
+    with working(f"compiling {named.name} for {board.name}"):
+        from edgesmith.compiling import compile_model
+
+        artifact = compile_model(
+            named.module, named.example_inputs, named.task, board, out, named.name, precision, calibration
+        )
     if json:
         return as_json(artifact.manifest)
-    stdout().print(f"artifact: {artifact.folder}")
-    for name, reading in artifact.manifest["readings"].items():
-        stdout().print(f"{name:8} {reading['value']:>12,.6g} {reading['unit']:3} ({reading['kind']})")
-    return None
+    readings({name: Reading.from_json(facts) for name, facts in artifact.manifest["readings"].items()})
+    if named.task is None:
+        say("\nno data: calibrated on random inputs, so the costs are right and the outputs are not; give --data")
+    return say(f"\nartifact: {artifact.folder}")
 
 
-def report(folder: Folder, json: Json = False) -> None:
+def report(folder: Annotated[Path, typer.Argument(help="A folder of edgesmith fit.")], json: Json = False) -> None:
     """Print the summary of a fit; write its report again."""
     from edgesmith.report import load as load_report
-    from edgesmith.report import summary, write
+    from edgesmith.report import write
 
     data = load_report(folder / "report.json")
-    if json:
-        return as_json(data)
-    stdout().print(summary(data))
-    stdout().print(f"report: {write(data, folder / 'report.html')}")
-    return None
+    if not json:
+        write(data, folder / "report.html")
+    show(folder, json)

@@ -5,9 +5,19 @@ from typing import Annotated
 
 import typer
 
+ModelSpec = Annotated[
+    str, typer.Argument(help="A net of the zoo, file.py:function, or a .pt2 file.", show_default=False)
+]
+Folder = Annotated[Path, typer.Argument(help="A folder made by edgesmith compile, or best/ of edgesmith fit.")]
+TargetName = Annotated[
+    str, typer.Option("--target", metavar="NAME", help="A board (see: edgesmith targets) or a .toml file of yours.")
+]
+Data = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DATA", help="A data set's name, .npz, .csv, a folder, or file.py:function."),
+]
+Precision = Annotated[str, typer.Option(metavar="TYPE", help="int8 or float32.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Run the code of the .py or .pt2 file you give.")]
+Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Candidates side by side. Default: one a core.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Trust = Annotated[bool, typer.Option("--trust", help="Run the code of a .py or .pt2 file you give.")]
-TargetName = Annotated[str, typer.Option("--target", help="A board's name (see: edgesmith targets) or a .toml file.")]
-ModelSpec = Annotated[str, typer.Argument(help="A zoo name, file.py:function, or a .pt2 file.")]
-Data = Annotated[str | None, typer.Option("--data", help="A data set's name, .npz, .csv, folder, or file.py:function.")]
-Folder = Annotated[Path, typer.Argument(help="A folder made by edgesmith compile or fit.")]

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from edgesmith.cli.options import Json
-from edgesmith.cli.output import as_json, note, stdout, table
+from edgesmith.cli.options import Json, Seed
+from edgesmith.cli.output import as_json, note, say, table
 
 zoo = typer.Typer(help="Nets to try edgesmith on, with their data and recipes.")
 
@@ -33,14 +33,16 @@ def list_nets(context: typer.Context, json: Json = False) -> None:
         ]
         for e in entries
     ]
-    table("", ["net", "what", "parameters", "data", "weights", "test"], rows, numbers=(2,))
+    table(["net", "what", "parameters", "data", "weights", "test"], rows, numbers=(2,))
 
 
 @zoo.command()
 def train(
     name: Annotated[str, typer.Argument(help="A net that has data.")],
-    seed: int = 0,
-    out: Annotated[Path | None, typer.Option(help="The checkpoint; default: your cache, where fit finds it.")] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The checkpoint; default: your cache, where fit finds it.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Train a net by its recipe; a killed run goes on where it was."""
@@ -51,4 +53,4 @@ def train(
     if json:
         return as_json(facts)
     for key, value in facts.items():
-        stdout().print(f"{key:10} {value}")
+        say(f"{key:10} {value}")

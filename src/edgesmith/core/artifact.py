@@ -20,6 +20,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import STATE_PREFIX, Graph
 
 SCHEMA_VERSION = 1
+BOARD_FILE = "board.toml"  # beside the program when its board is the user's own
 MAX_FILE_BYTES = 1 << 30  # of all files together
 MAX_JSON_BYTES = 1 << 25  # parsed JSON may take twenty times its size
 MAX_JSON_DEPTH = 32  # ours is at most 8 deep
@@ -135,6 +136,17 @@ def load(folder: Path) -> Artifact:
         contents[name] = _content(folder, name, digest, left)
         left -= len(contents[name])
     return Artifact(folder, manifest, graph_from(contents))
+
+
+def content(artifact: Artifact, name: str) -> bytes:
+    """One file that the manifest lists.
+
+    Raises:
+        BadInput: it is not listed, or no longer what it was.
+    """
+    if name not in artifact.manifest["files"]:
+        raise BadInput(f"artifact: no {name} in {artifact.folder}; the folder is incomplete. Compile it again.")
+    return _content(artifact.folder, name, artifact.manifest["files"][name])
 
 
 def parse_json(data: bytes, name: str) -> Any:

@@ -72,6 +72,7 @@ class Target:
         compiler_flags: passed to the C compiler, e.g. ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m3").
         hosted: an operating system runs there (no linker script, no fixed memory map).
         sources: dotted field name to where its figure comes from.
+        toml: the file's text when it is the user's own: it goes along with what is compiled for it.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Target:
     hosted: bool = False
     emulated: bool = False
     sources: dict[str, str] = field(default_factory=dict)
+    toml: str = field(default="", repr=False, compare=False)
 
     def memory(self, name: Literal["flash", "ram"]) -> Memory:
         """The region called `name`."""

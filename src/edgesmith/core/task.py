@@ -111,7 +111,9 @@ class Task:
 
     def describe(self) -> dict[str, Any]:
         """What an artifact's manifest keeps of the task: sizes and sha256 of every split."""
-        splits = {name: {"samples": len(getattr(self, name)), "sha256": getattr(self, name).sha256()} for name in SPLITS}
+        splits = {
+            name: {"samples": len(getattr(self, name)), "sha256": getattr(self, name).sha256()} for name in SPLITS
+        }
         return {
             "name": self.name,
             "metric": self.metric.name,

@@ -135,6 +135,7 @@ def fit(
     check_finite(module, task)
     module = module.eval()
     folder = Folder(Path(out))
+    folder.check_vacant()
     with locked(folder.path) as lock:
         folder.check(_identity(module, task, board, budget, name, effort))
         torch.set_num_threads(1)  # one core a candidate, and no thread pool that a fork would break

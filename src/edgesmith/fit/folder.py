@@ -42,16 +42,26 @@ class Folder:
         path = self.trial(settings) / "result.json"
         return read_json(path) if path.is_file() else None
 
+    def check_vacant(self) -> None:
+        """Leave a folder of other things alone, before so much as a lock is put into it.
+
+        Raises:
+            BadInput: it holds files and no fit.
+        """
+        if (self.path / SETTINGS).is_file() or not self.path.is_dir():
+            return
+        if any(entry.name != "lock" for entry in self.path.iterdir()):
+            raise BadInput(f"fit: {self.path} is not empty and holds no fit. Name another folder with --out.")
+
     def check(self, settings: Mapping[str, Any]) -> None:
         """Start a fit here, or go on with the same one.
 
         Raises:
             BadInput: the folder holds a fit of something else, or other files, or cannot be written.
         """
+        self.check_vacant()
         path = self.path / SETTINGS
         if not path.is_file():
-            if self.path.is_dir() and any(entry.name != "lock" for entry in self.path.iterdir()):
-                raise BadInput(f"fit: {self.path} is not empty and holds no fit. Name another folder with --out.")
             write_file(path, json.dumps(settings, indent=1) + "\n")
             return
         found = read_json(path)

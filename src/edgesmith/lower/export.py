@@ -1,5 +1,6 @@
 """From an nn.Module or a .pt2 file to an exported program, undecomposed and without mutation."""
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -77,9 +78,22 @@ def load_pt2(path: Path | str, trust: bool = False) -> ExportedProgram:
     if not path.is_file():
         raise Missing(f"{path}: no such file; need a .pt2 written by torch.export.save.")
     try:
-        return without_mutation(torch.export.load(path))
+        with errors_alone("torch.export"):
+            return without_mutation(torch.export.load(path))
     except Exception as error:  # the loader raises dozens of types for a damaged file
         raise BadInput(f"{path}: torch.export.load failed ({str(error)[:300]}); need a .pt2 of this torch.") from error
+
+
+@contextmanager
+def errors_alone(logger: str) -> Iterator[None]:
+    """Leave out a logger's warnings: torch prints tracebacks of attempts whose failure we report ourselves."""
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def constants(program: ExportedProgram) -> dict[str, tuple[str, Tensor]]:

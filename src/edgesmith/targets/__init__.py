@@ -1,5 +1,6 @@
 """Boards and machines: `load` one by name or from a TOML file of your own, `names` lists those that come with us."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from edgesmith.core.errors import BadInput
@@ -29,10 +30,19 @@ def load(name_or_path: str | Path) -> Target:
         target = read(BOARDS / f"{text}.toml")
         return detected(target) if target.isa == "x86-64" else target
     if text.endswith(".toml"):
-        return read(Path(name_or_path))
+        return own(Path(text).stem, _text(Path(text)))
     raise BadInput(
         f"targets: no target {text!r}; need one of {', '.join(names())}, or the path of a .toml file of your own."
     )
+
+
+def own(name: str, toml: str) -> Target:
+    """A board of the user's; it keeps its text, so that what is compiled for it can be verified elsewhere.
+
+    Raises:
+        BadInput: as `load`.
+    """
+    return replace(parse(name, toml), toml=toml)
 
 
 def read(path: Path) -> Target:
@@ -41,13 +51,16 @@ def read(path: Path) -> Target:
     Raises:
         BadInput: as `load`.
     """
+    return parse(path.stem, _text(path))
+
+
+def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise BadInput(f"targets: {path} has more than {MAX_FILE_BYTES:,} bytes; need a board description.")
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"targets: {path} cannot be read ({error}); need a TOML file in UTF-8.") from error
-    return parse(path.stem, text)
 
 
-__all__ = ["load", "names", "read"]
+__all__ = ["load", "names", "own", "read"]

@@ -113,7 +113,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 def train_testbed(entry: Entry, seed: int, out: Path | None, progress: Callable[[int, float], None]) -> Trained:
     """Train by the recipe and save the checkpoint; errors as in `zoo.train`."""
     if entry.dataset is None or entry.recipe is None:
-        raise BadInput(f"zoo: {entry.name} is a shape without data; need a testbed. See: edgesmith zoo")
+        raise BadInput(f"zoo: {entry.name} is a shape without data; need a testbed. The list: edgesmith zoo.")
     task = named_task(entry.dataset)
     out = out or cache_folder() / "zoo" / f"{entry.name}.safetensors"
     state_file = out.with_name(f"{out.stem}.seed{seed}.state")

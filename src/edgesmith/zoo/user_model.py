@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.data import python_file
+from edgesmith.lower import lift, load_pt2, lower_program
 from edgesmith.zoo.entries import entry
 from edgesmith.zoo.testbed import load_testbed
 
@@ -30,11 +31,12 @@ def load_user_model(spec: str, trust: bool) -> tuple[nn.Module, tuple[Tensor, ..
 
 
 def exported(path: Path, trust: bool) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """The module and example inputs of a program saved by torch.export.
+    """A module that computes what a program saved by torch.export does, any batch size, and its example inputs.
 
     Raises:
         BadInput: not trusted, or not such a program.
         Missing: no such file.
+        Unsupported: an op without a lowering.
     """
     if not path.is_file():
         raise Missing(f"{path}: it is not a file. Check the path.")
@@ -42,12 +44,11 @@ def exported(path: Path, trust: bool) -> tuple[nn.Module, tuple[Tensor, ...]]:
         raise BadInput(
             f"{path}: loading a .pt2 can run any command hidden in it. If you trust it, add --trust (trust=True)."
         )
-    try:
-        program = torch.export.load(path)
-        inputs, _ = program.example_inputs
-    except Exception as error:
-        raise BadInput(f"{path}: it is no readable torch.export program ({error}). Save it again.") from error
-    return program.module(), inputs
+    program = load_pt2(path, trust)
+    if program.example_inputs is None:
+        raise BadInput(f"{path}: it holds no example inputs, which give the shapes. Save it again with torch.export.")
+    # An exported module refuses other batch sizes and training; the graph lifted back takes them.
+    return lift(lower_program(program)), program.example_inputs[0]
 
 
 def checked_pair(result: object, spec: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
