@@ -91,9 +91,9 @@ def depthwise_scratch_bytes(values: Mapping[str, Value]) -> int:
 
 
 def linear_scratch_bytes(values: Mapping[str, Value]) -> int:
-    """es_linear_s8_scratch."""
+    """es_linear_s8_scratch: rows that share a pass over the weights; one alone is read as it is."""
     rows, words = integer(values, "rows"), words_of(integer(values, "in_features"))
-    together = 4 if rows >= 4 and 16 * words <= COLUMN_BYTES else 2 if rows >= 2 and 8 * words <= COLUMN_BYTES else 1
+    together = 4 if rows >= 4 and 16 * words <= COLUMN_BYTES else 2 if rows >= 2 and 8 * words <= COLUMN_BYTES else 0
     return 4 * words * together
 
 
