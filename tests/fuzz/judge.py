@@ -16,8 +16,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from edgesmith.compile.emit import model_files
-from edgesmith.compile.emit.model import bind
+from edgesmith.compile.emit.model import Printer, bind
 from edgesmith.core import artifact as artifacts
 from edgesmith.core import ops
 from edgesmith.core.errors import EdgesmithError
@@ -61,7 +60,8 @@ def judge(files: Files, folder: Path) -> str:
     try:
         program = bind(graph, ("reference",))
         if sum(a.nbytes for a in program.arrays.values()) < 1 << 16:
-            model_files(program)
+            printer = Printer(program)
+            printer.header(), printer.source()
     except EdgesmithError:
         return "loaded"
     if work(graph) > MOST_WORK:
