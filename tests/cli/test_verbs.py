@@ -61,7 +61,7 @@ def test_the_same_picture_gives_the_same_numbers_everywhere(edgesmith, artifact,
 def test_verify_keeps_the_certificate(edgesmith, artifact):
     ended = edgesmith("verify", artifact, "--samples", "2", "--json")
     relations = json.loads(ended.out)
-    assert ended.code == 0 and [relation["holds"] for relation in relations] == [True, True]
+    assert ended.code == 0 and len(relations) >= 3 and all(relation["holds"] for relation in relations)
     assert artifacts.load(artifact).manifest["certificate"] == relations
 
 

@@ -148,6 +148,6 @@ def test_a_mutated_file_loads_or_is_refused_clearly(data):
 
 
 def test_the_example_of_the_documentation_is_valid():
-    text = (Path(__file__).parents[2] / "docs" / "your-own-board.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "your-board.md").read_text()
     target = parse("mine", text.split("```toml\n")[1].split("```")[0])
     assert target.ram_bytes == 98_304 and target.cycle_model.error is None

@@ -56,7 +56,7 @@ def _size(nbytes: int) -> str:
 
 
 def methods(json: Json = False) -> None:
-    """List the methods, their papers, their verified claims."""
+    """List the methods, their papers, the evidence behind their claims."""
     from edgesmith.catalog import methods as listed
 
     cards: list[tuple[str, Card]] = [(family, factory.card) for family, factory in listed()]
@@ -68,15 +68,15 @@ def methods(json: Json = False) -> None:
             card.name,
             card.does,
             f"{card.source.authors} {card.source.year}, {card.source.where}",
-            _verified(card),
+            _backed(card),
         ]
         for family, card in cards
     ]
-    table(["family", "method", "does", "source", "claims verified"], rows)
+    table(["family", "method", "does", "source", "claims with evidence"], rows)
     return None
 
 
-def _verified(card: Card) -> str:
+def _backed(card: Card) -> str:
     return f"{sum(claim.verified for claim in card.claims)} of {len(card.claims)}"
 
 
