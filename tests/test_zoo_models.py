@@ -14,9 +14,9 @@ from edgesmith.compiling import random_task, source_graph
 from edgesmith.core.errors import Missing
 from edgesmith.core.graph import Graph
 from edgesmith.cost import flash_bytes, op_costs, static_ram_bytes, totals
-from edgesmith.realize import samples_of
 from edgesmith.lower import channels_last_input
 from edgesmith.profile import linked_firmware
+from edgesmith.realize import samples_of
 from edgesmith.run.emulated import Emulated
 from edgesmith.toolchain import Firmware
 from edgesmith.verify import Interpreted, first_difference

@@ -119,3 +119,10 @@ def test_an_input_that_is_read_again_is_never_overlapped():
     tensors = {name: Tensor(name, (1000,), "int8") for name in ("x", "y", "z")}
     ops = (Op("permute", ("x",), ("y",)), Op("add_s8", ("x", "y"), ("z",)))
     assert plan(Graph("g", tensors, ops, ("x",), ("z",)), {}, {0: 96}).arena_bytes >= 2000
+
+
+def test_a_kernel_that_can_may_write_over_its_input():
+    """A depthwise convolution, say: told by the kernel, since not every kernel of the op can."""
+    graph = chain("permute", "permute", "permute")
+    assert plan(graph, {}, in_place={1}).tensor_offsets()["t1"] == plan(graph, {}, in_place={1}).tensor_offsets()["t2"]
+    assert plan(graph, {}, in_place={0, 1, 2}).arena_bytes == 64

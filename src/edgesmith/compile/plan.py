@@ -1,7 +1,7 @@
 """Where each buffer lies in the arena: the best of several greedy orders, beside the lower bound."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgesmith.compile.storage import Buffer, buffers, overlaps
@@ -40,7 +40,12 @@ class Plan:
         return self.offsets.get(f"{index}:scratch", 0)
 
 
-def plan(graph: Graph, scratch_bytes: Mapping[int, int], lead_bytes: Mapping[int, int] | None = None) -> Plan:
+def plan(
+    graph: Graph,
+    scratch_bytes: Mapping[int, int],
+    lead_bytes: Mapping[int, int] | None = None,
+    in_place: Collection[int] = (),
+) -> Plan:
     """Place every buffer of a graph so that buffers in use at the same time never overlap.
 
     The one exception is a kernel that reads its input ahead of what it writes: its result may lie over the input,
@@ -49,8 +54,9 @@ def plan(graph: Graph, scratch_bytes: Mapping[int, int], lead_bytes: Mapping[int
     Args:
         scratch_bytes: op index to the bytes of scratch its kernel needs.
         lead_bytes: op index to the bytes that its first result must begin before its first input to lie over it.
+        in_place: indices of ops whose result may be their first input, besides those that always can.
     """
-    items = buffers(graph, scratch_bytes)
+    items = buffers(graph, scratch_bytes, in_place)
     leads = overlaps(graph, items, lead_bytes or {})
     placed = [(name, place(sorted(items, key=key), leads)) for name, key in _orders().items()]
     chooser = random.Random(0)

@@ -1,6 +1,6 @@
 """Which tensors share one buffer: reshapes are the same bytes, and some ops may write over their input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgesmith.core.graph import Graph, Op
@@ -30,13 +30,14 @@ class Buffer:
     last: int
 
 
-def buffers(graph: Graph, scratch_bytes: Mapping[int, int]) -> tuple[Buffer, ...]:
+def buffers(graph: Graph, scratch_bytes: Mapping[int, int], in_place: Collection[int] = ()) -> tuple[Buffer, ...]:
     """All buffers of a graph: results and inputs, merged where they can be, and each op's scratch.
 
     Args:
         scratch_bytes: op index to the bytes its kernel needs beside its tensors.
+        in_place: indices of ops whose kernel may write over its first input, besides those of OVERWRITES.
     """
-    owner = _owners(graph)
+    owner = _owners(graph, in_place)
     groups: dict[str, list[str]] = {}
     for name in graph.tensors:
         if name in owner:
@@ -67,7 +68,7 @@ def _lifetimes(graph: Graph) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _owners(graph: Graph) -> dict[str, str]:
+def _owners(graph: Graph, in_place: Collection[int]) -> dict[str, str]:
     """Tensor name to the name of the buffer it lives in; constants, states and their reshapes live elsewhere."""
     elsewhere = {*graph.constants, *(state.tensor for state in graph.states)}
     lifetimes = _lifetimes(graph)
@@ -78,24 +79,35 @@ def _owners(graph: Graph) -> dict[str, str]:
             elsewhere.add(op.outputs[0])
             continue
         for output in op.outputs:
-            source = _reusable(graph, op, index, output, owner, last_use)
+            candidates = _overwritten(op, index in in_place)
+            reused = _reusable(graph, candidates, output, index, owner, last_use)
+            source = op.inputs[0] if op.kind == "reshape" else reused
             root = owner[source] if source else output
             owner[output] = root
             last_use[root] = max(last_use.get(root, 0), lifetimes[output][1])
     return owner
 
 
+def _overwritten(op: Op, in_place: bool) -> list[str]:
+    """The inputs that an op may write over, as far as its kernel is concerned."""
+    names = op.inputs[: OVERWRITES.get(op.kind, int(in_place))]
+    return [name for name in names if op.inputs.count(name) == 1]
+
+
 def _reusable(
-    graph: Graph, op: Op, index: int, output: str, owner: Mapping[str, str], last_use: Mapping[str, int]
+    graph: Graph,
+    candidates: Sequence[str],
+    output: str,
+    index: int,
+    owner: Mapping[str, str],
+    last_use: Mapping[str, int],
 ) -> str | None:
-    """The input whose buffer `output` can live in, if any."""
-    if op.kind == "reshape":
-        return op.inputs[0]
+    """The first of the inputs that op `index` may write over whose buffer `output` can live in, if any."""
     result = graph.tensors[output]
-    for name in op.inputs[: OVERWRITES.get(op.kind, 0)]:
+    for name in candidates:
         tensor = graph.tensors[name]
         same = tensor.shape == result.shape and tensor.nbytes == result.nbytes
-        if same and name in owner and last_use[owner[name]] <= index and op.inputs.count(name) == 1:
+        if same and name in owner and last_use[owner[name]] <= index:
             return name
     return None
 

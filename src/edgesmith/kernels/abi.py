@@ -57,6 +57,7 @@ def _kernel(call: Call, source: Path, variant: Variant) -> Kernel:
         call.arguments,
         {**call.arrange, **{i: _arranged(arrange, values) for i, arrange in variant.arrange.items()}},
         variant.lead_bytes(values),
+        variant.in_place(values),
     )
 
 

@@ -69,12 +69,14 @@ class Variant:
             the call's arrangement of that input.
         suits: whether this version can serve a call with these field values.
         lead_bytes: y may lie over the first input if it begins at least so many bytes before it; None if it may not.
+        in_place: whether y may be the first input, exactly; besides the ops of which every kernel can do that.
     """
 
     scratch_bytes: Callable[[Mapping[str, Value]], int] = lambda values: 0
     arrange: Mapping[int, ArrangeFor] = field(default_factory=dict)
     suits: Callable[[Mapping[str, Value]], bool] = lambda values: True
     lead_bytes: Callable[[Mapping[str, Value]], int | None] = lambda values: None
+    in_place: Callable[[Mapping[str, Value]], bool] = lambda values: False
 
 
 def raster_lead_bytes(values: Mapping[str, Value]) -> int:
@@ -97,6 +99,7 @@ class Kernel:
         scratch_bytes: of the block it needs, 16-byte aligned.
         arrange: input index to the order in which it wants that constant.
         lead_bytes: y may lie over the first input if it begins at least so many bytes before it; None if it may not.
+        in_place: whether y may be the first input, exactly.
     """
 
     function: str
@@ -107,6 +110,7 @@ class Kernel:
     arguments: Callable[[Sequence[str], Sequence[str]], list[str]]
     arrange: Mapping[int, Arrange]
     lead_bytes: int | None = None
+    in_place: bool = False
 
 
 # (op, its input tensors, its output tensors, its complete attributes) to calls, best first.

@@ -66,7 +66,8 @@ def bind(graph: Graph, folders: Sequence[str]) -> Program:
     kernels = tuple(None if op.kind == "reshape" else _kernel(kept, op, folders) for op in kept.ops)
     prepared, arrays = separate_constants(kept, kernels)
     leads = {i: k.lead_bytes for i, k in enumerate(kernels) if k and k.lead_bytes is not None}
-    placed = plan(prepared, {i: k.scratch_bytes for i, k in enumerate(kernels) if k}, leads)
+    over = {i for i, k in enumerate(kernels) if k and k.in_place}
+    placed = plan(prepared, {i: k.scratch_bytes for i, k in enumerate(kernels) if k}, leads, over)
     state_offsets, state_bytes = _state_layout(prepared)
     return Program(
         prepared, kernels, placed, arrays, state_offsets, _interface(graph, prepared.outputs, placed, state_bytes)

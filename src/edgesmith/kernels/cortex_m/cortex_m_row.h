@@ -1,4 +1,4 @@
-/* Sums of one row of activations, read as it is, with two pairs of channels: a row that shares the weights with no other
+/* Sums of one row of activations, read as it is, with two pairs of channels: a row that shares the weights with none
  * gains nothing from being widened into scratch first. Weights and sums are those of cortex_m_columns.h. */
 #ifndef EDGESMITH_CORTEX_M_ROW_H
 #define EDGESMITH_CORTEX_M_ROW_H

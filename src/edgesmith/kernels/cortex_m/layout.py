@@ -76,6 +76,17 @@ def convolution_scratch_bytes(values: Mapping[str, Value]) -> int:
     return 4 * words * pixels_together(words) + (run + 3) // 4 * 4
 
 
+def convolution_lead_bytes(values: Mapping[str, Value]) -> int | None:
+    """None for groups: the first writes a tile, which may end in the next row, before the last has read its windows."""
+    return raster_lead_bytes(values) if integer(values, "groups") == 1 else None
+
+
+def depthwise_in_place(values: Mapping[str, Value]) -> bool:
+    """Whether each row of the result lies where a row was that has been taken into scratch; told in the C file."""
+    same = all(integer(values, f"in_{axis}") == integer(values, f"out_{axis}") for axis in "hwc")
+    return same and integer(values, "stride_h") == 1 and integer(values, "stride_w") == 1
+
+
 def depthwise_scratch_bytes(values: Mapping[str, Value]) -> int:
     """es_depthwise_conv2d_s8_scratch: four planes of a band and the packed weights of one channel."""
     kernel_h, kernel_w = integer(values, "kernel_h"), integer(values, "kernel_w")
@@ -103,7 +114,7 @@ def integer(values: Mapping[str, Value], name: str) -> int:
 
 
 VARIANTS: Mapping[str, Variant] = {
-    "conv2d_s8": Variant(convolution_scratch_bytes, {1: pack_convolution}, lead_bytes=raster_lead_bytes),
-    "depthwise_conv2d_s8": Variant(depthwise_scratch_bytes),
+    "conv2d_s8": Variant(convolution_scratch_bytes, {1: pack_convolution}, lead_bytes=convolution_lead_bytes),
+    "depthwise_conv2d_s8": Variant(depthwise_scratch_bytes, in_place=depthwise_in_place),
     "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}),
 }
