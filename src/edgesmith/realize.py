@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -46,12 +46,7 @@ class Realized:
 
     def ratios(self, budget: Budget) -> dict[str, float]:
         """Each limit that is set to the figure over it."""
-        limits = {"flash_bytes": "flash", "ram_bytes": "ram", "latency_ms": "latency", "energy_uj": "energy"}
-        return {
-            limit: self.readings[figure].value / getattr(budget, limit)
-            for limit, figure in limits.items()
-            if getattr(budget, limit) is not None
-        }
+        return budget.ratios(self.readings)
 
 
 def realize(graph: Graph, target: Target) -> Realized:
@@ -111,16 +106,16 @@ def board_accuracy(realized: Realized, task: Task) -> Reading:
         linked = firmware(realized.compiled, Path(folder))
         with Emulated(linked, realized.compiled.program.interface, target) as board:
             value = accuracy_of(board, realized.graph, task, split)
-    unit = "fraction" if task.metric.name == "accuracy" else task.metric.name
-    return Reading(value, unit, "emulated", f"{count} of {len(task.test)} test samples on the emulated {target.name}")
+    how = f"{count} of {len(task.test)} test samples on the emulated {target.name}"
+    return Reading(value, task.metric.unit, "emulated", how)
 
 
-def host_accuracy(graph: Graph, task: Task) -> tuple[Reading, np.ndarray]:
-    """The task's metric of the compiled C on the whole test split, on this machine, and the outputs."""
-    outputs = outputs_of(native(graph), graph, task.test.inputs)
-    unit = "fraction" if task.metric.name == "accuracy" else task.metric.name
-    how = f"compiled C on this machine, all {len(task.test)} test samples"
-    return Reading(task.metric.compute(outputs, task.test.labels), unit, "measured", how), outputs
+def host_accuracy(graph: Graph, task: Task, part: Literal["validation", "test"] = "test") -> tuple[Reading, np.ndarray]:
+    """The task's metric of the compiled C on a whole split, on this machine, and the outputs."""
+    split: Split = getattr(task, part)
+    outputs = outputs_of(native(graph), graph, split.inputs)
+    how = f"compiled C on this machine, all {len(split)} {part} samples"
+    return Reading(task.metric.compute(outputs, split.labels), task.metric.unit, "measured", how), outputs
 
 
 def write_artifact(

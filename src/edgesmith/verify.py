@@ -15,6 +15,7 @@ from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops import interpret
 from edgesmith.core.target import Target
+from edgesmith.core.task import Metric
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
 
@@ -103,11 +104,16 @@ def _lifted(graph: Graph) -> Callable[[Sequence[np.ndarray]], Sequence[np.ndarra
     return run
 
 
-def metric_kept(name: str, torch_metric: float, compiled_metric: float, samples: int) -> Relation:
-    """Hold the compiled model's metric against that of torch with fake quantization: within half a point."""
-    gap = abs(torch_metric - compiled_metric)
-    said = f"{name} {compiled_metric:.4f} compiled, {torch_metric:.4f} in torch, over {samples} test samples"
-    return Relation(f"{name} end to end, within {METRIC_TOLERANCE}", gap <= METRIC_TOLERANCE, samples, said)
+def metric_kept(metric: Metric, in_torch: float, compiled: float, samples: int) -> Relation:
+    """Hold the compiled model's metric against that of torch with fake quantization.
+
+    Half a point of a metric that is a fraction, or one sample of few; half a percent of a metric without such a scale.
+    """
+    scale = 1.0 if metric.direction == "max" else abs(in_torch)
+    tolerance = max(METRIC_TOLERANCE, 1 / samples) * scale
+    said = f"{metric.name} {compiled:.4g} compiled, {in_torch:.4g} in torch, over {samples} validation samples"
+    name = f"{metric.name} end to end, within {tolerance:.2g}"
+    return Relation(name, abs(in_torch - compiled) <= tolerance, samples, said)
 
 
 class Interpreted:

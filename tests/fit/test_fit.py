@@ -10,10 +10,11 @@ from edgesmith import Budget, zoo
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.errors import BadInput, DoesNotFit, Unsupported
 from edgesmith.core.ops import interpret
+from edgesmith.core.task import ACCURACY
 from edgesmith.fit.fit import Effort, ranked
-from edgesmith.realize import samples_of
 from edgesmith.fit.search import PATIENCE, stale, value
 from edgesmith.fit.space import Settings, first, parameters
+from edgesmith.realize import samples_of
 
 QUICK = Effort(trials=3, epochs=1, jobs=1)
 SMALL = Budget.parse(flash="20KB", ram="8KB")
@@ -121,7 +122,7 @@ def test_the_search_ends_when_gains_do():
 
 def test_the_most_accurate_that_fits_comes_first_then_the_cheaper():
     results = [result(0.9, 0.5), result(0.95, 0.9), result(0.95, 0.4), result(0.99, 1.2), result(0.5, 0.1, "too big")]
-    assert ranked(results, "max") == [results[2], results[1], results[0]]
+    assert ranked(results, ACCURACY) == [results[2], results[1], results[0]]
 
 
 def test_settings_survive_the_search():

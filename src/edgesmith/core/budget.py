@@ -2,10 +2,16 @@
 
 import math
 import re
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from edgesmith.core.errors import BadInput
+from edgesmith.core.reading import Reading
+from edgesmith.core.target import Target
+
+# Each limit on cost, with the name of the reading it limits.
+LIMITS = {"flash_bytes": "flash", "ram_bytes": "ram", "latency_ms": "latency", "energy_uj": "energy"}
 
 UNITS: dict[str, dict[str, float]] = {
     # KB is 1024 bytes here, as in the memory sizes on microcontroller datasheets.
@@ -53,7 +59,8 @@ class Budget:
         flash_bytes, ram_bytes: most the linked program may use.
         latency_ms: most one inference may take.
         energy_uj: most one inference may use.
-        accuracy: least value of the task's metric, as a fraction for accuracies.
+        accuracy: least value of the task's metric, as a fraction for accuracies; the most of a metric whose
+            direction is "min".
     """
 
     flash_bytes: int | None = None
@@ -88,6 +95,28 @@ class Budget:
             latency_ms=None if latency is None else parse_quantity(latency, "ms"),
             energy_uj=None if energy is None else parse_quantity(energy, "uj"),
             accuracy=None if accuracy is None else parse_quantity(accuracy, "fraction"),
+        )
+
+    def ratios(self, readings: Mapping[str, Reading]) -> dict[str, float]:
+        """Each limit on cost that is set to the reading over it; above 1 it is broken.
+
+        >>> Budget(flash_bytes=1000).ratios({"flash": Reading(500, "B", "estimated", "an example")})
+        {'flash_bytes': 0.5}
+        """
+        return {
+            limit: readings[figure].value / getattr(self, limit)
+            for limit, figure in LIMITS.items()
+            if getattr(self, limit) is not None
+        }
+
+    def within(self, target: Target) -> "Budget":
+        """The same, with no more flash and RAM than the board has; a hosted target has no such limit."""
+        if target.hosted:
+            return self
+        return replace(
+            self,
+            flash_bytes=min(self.flash_bytes or target.flash_bytes, target.flash_bytes),
+            ram_bytes=min(self.ram_bytes or target.ram_bytes, target.ram_bytes),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -27,7 +27,8 @@ class Split:
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels) or len(self.inputs) == 0:
             raise BadInput(
-                f"task: a split has {len(self.inputs)} inputs and {len(self.labels)} labels; need as many of each, at least one."
+                f"task: a split has {len(self.inputs)} inputs and {len(self.labels)} labels; "
+                "need as many of each, at least one."
             )
 
     def __len__(self) -> int:
@@ -74,6 +75,17 @@ class Metric:
     name: str
     direction: Literal["max", "min"]
     compute: Callable[[np.ndarray, np.ndarray], float]
+
+    @property
+    def unit(self) -> str:
+        """Of a reading of it: "fraction" for accuracies, else its own name."""
+        return "fraction" if self.name == "accuracy" else self.name
+
+    def meets(self, value: float, limit: float | None) -> bool:
+        """Whether `value` is at least as good as `limit`; None is no limit."""
+        if limit is None:
+            return True
+        return value >= limit if self.direction == "max" else value <= limit
 
 
 def accuracy(outputs: np.ndarray, labels: np.ndarray) -> float:

@@ -1,6 +1,5 @@
 """The content of report.json (schema: report/schema.py), from what a fit found."""
 
-import hashlib
 import platform
 import time
 from collections.abc import Sequence
@@ -9,20 +8,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgesmith import __version__
 from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Reading
-from edgesmith.core.task import Task
-from edgesmith.fit.explain import OPTIONS, quantity
-from edgesmith.fit.trial import Job, score
-from edgesmith.lower import lift
+from edgesmith.core.task import Metric, Task
+from edgesmith.fit.explain import OPTIONS, figure, quantity
+from edgesmith.fit.trial import Job, weights_sha256
+from edgesmith.lower import lift, with_normalize
 from edgesmith.measure.trust import HOW, confusion, trust
 from edgesmith.realize import Realized, board_accuracy, host_accuracy
 from edgesmith.training.evaluate import predict, predict_raw
-from edgesmith.verify import Relation, metric_kept
+from edgesmith.verify import Relation
 
 PACKAGES = ("torch", "numpy", "ziglang", "unicorn", "optuna", "torch-pruning")
 
@@ -80,23 +78,22 @@ def document(
     data["before"] = {"label": "float32, as trained", "readings": _readings(before, float_reading)}
     if proof.best is not None and proof.realized is not None and proof.source is not None:
         data |= _winner(job, proof, proof.realized, proof.source, float_reading)
-        data["outcome"]["message"] = _sentence(data)
+        data["outcome"]["message"] = _sentence(data, job.task.metric)
         data["model"]["parameters_after"] = source_parameters(proof.source)
     return data
 
 
 def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_reading: Reading) -> dict[str, Any]:
     task = job.task
-    here, outputs = host_accuracy(realized.graph, task)
-    accuracy = {"float": float_reading.to_json(), "int8": here.to_json()}
-    kept = metric_kept(task.metric.name, score(source, task, "test"), here.value, len(task.test))
+    here, outputs = host_accuracy(realized.graph, task, "test")
+    precision = proof.best["settings"]["precision"] if proof.best else ""
+    accuracy = {"float": float_reading.to_json(), "int8" if precision == "int8" else "compiled": here.to_json()}
     if realized.compiled.target.emulated:
         accuracy["board"] = board_accuracy(realized, task).to_json()
     layers, memory = realized.profile.tables()
-    relations = [*proof.relations, kept]
     sections = {
         "parity": [
-            {"relation": r.name, "holds": r.holds, "detail": r.detail} for r in relations if r.holds is not None
+            {"relation": r.name, "holds": r.holds, "detail": r.detail} for r in proof.relations if r.holds is not None
         ],
         "after": {"label": label(proof.best), "readings": _readings(realized, here)},
         "accuracy": accuracy,
@@ -120,7 +117,7 @@ def trust_steps(job: Job, source: Graph) -> list[dict[str, Any]]:
     """Trust of the model as trained, after pruning and tuning, and after quantization."""
     plain = replace(source, tensors={name: replace(t, format=None) for name, t in source.tensors.items()})
     steps = (
-        ("as trained", lambda raw: _outputs(job.module, job.task.normalize(raw))),
+        ("as trained", lambda raw: predict_raw(with_normalize(job.module, job.task.normalize), raw)),
         ("pruned and tuned", lambda raw: predict_raw(lift(plain), raw)),
         ("quantized", lambda raw: predict_raw(lift(source), raw)),
     )
@@ -131,18 +128,13 @@ def trust_steps(job: Job, source: Graph) -> list[dict[str, Any]]:
     return [{"name": name, **trust(run, job.task.test, classes)} for name, run in steps if wanted[name]]
 
 
-@torch.no_grad()
-def _outputs(module: nn.Module, x: np.ndarray) -> np.ndarray:
-    return np.asarray(module(torch.from_numpy(x)).numpy())
-
-
 def _readings(realized: Realized, accuracy: Reading) -> dict[str, Any]:
     return {**{name: r.to_json() for name, r in realized.readings.items()}, "accuracy": accuracy.to_json()}
 
 
 def _metric(task: Task, outputs: np.ndarray, how: str) -> Reading:
-    unit = "fraction" if task.metric.name == "accuracy" else task.metric.name
-    return Reading(task.metric.compute(outputs, task.test.labels), unit, "measured", f"{how}, all test samples")
+    value = task.metric.compute(outputs, task.test.labels)
+    return Reading(value, task.metric.unit, "measured", f"{how}, all test samples")
 
 
 def _candidate(index: int, result: dict[str, Any], best: dict[str, Any] | None) -> dict[str, Any]:
@@ -165,15 +157,17 @@ def _candidate(index: int, result: dict[str, Any], best: dict[str, Any] | None) 
     }
 
 
-def _sentence(data: dict[str, Any]) -> str:
+def _sentence(data: dict[str, Any], metric: Metric) -> str:
     """What was achieved, in one sentence."""
     after, before = data["after"]["readings"], data["before"]["readings"]
     shrunk = before["flash"]["value"] / max(after["flash"]["value"], 1)
-    limits = ", ".join(
-        f"{OPTIONS[limit].removeprefix('--max-').removeprefix('--min-')} {quantity(limit, value)}"
-        for limit, value in data["budget"].items()
-    )
+    limits = ", ".join(_limit(name, value, metric) for name, value in data["budget"].items())
     return f"Flash is {shrunk:.1f} times smaller; every limit holds ({limits or 'none set'})"
+
+
+def _limit(name: str, value: float, metric: Metric) -> str:
+    said = figure(value, metric) if name == "accuracy" else quantity(name, value)
+    return f"{OPTIONS[name].removeprefix('--max-').removeprefix('--min-')} {said}"
 
 
 def parameters(module: nn.Module) -> int:
@@ -194,14 +188,11 @@ def reproduce(job: Job, command: str, seconds: float) -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    weights = hashlib.sha256()
-    for key, tensor in sorted(job.module.state_dict().items()):
-        weights.update(key.encode() + tensor.detach().contiguous().numpy().tobytes())
     hashes = {f"data: {part}": facts["sha256"] for part, facts in job.task.describe()["splits"].items()}
     return {
         "commands": [command] if command else [],
         "versions": versions,
-        "hashes": {"weights": weights.hexdigest(), **hashes},
+        "hashes": {"weights": weights_sha256(job.module), **hashes},
         "machine": f"{platform.machine()}, {platform.system()}",
         "seconds": round(seconds, 1),
     }

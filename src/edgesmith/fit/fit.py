@@ -1,10 +1,12 @@
 """Search, compile the best, prove it, report it."""
 
+import copy
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,27 +15,29 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesmith import targets
+from edgesmith import __version__, targets
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.atomic import write_file
 from edgesmith.core.budget import Budget
 from edgesmith.core.errors import BadInput, DoesNotFit, VerificationFailed
+from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
-from edgesmith.core.task import Task
+from edgesmith.core.task import Metric, Task
 from edgesmith.fit.document import Proof, document
-from edgesmith.fit.explain import why_nothing_fits
+from edgesmith.fit.explain import Miss, why_nothing_fits
 from edgesmith.fit.folder import Folder, locked
 from edgesmith.fit.predict import Predictor
 from edgesmith.fit.search import Search
 from edgesmith.fit.space import Settings
-from edgesmith.fit.trial import Job, compiled_graph, float_graph, read_graph
-from edgesmith.realize import Realized, raw_samples, realize, samples_of, write_artifact
+from edgesmith.fit.trial import Job, compiled_graph, float_graph, read_graph, weights_sha256
+from edgesmith.realize import Realized, host_accuracy, raw_samples, realize, samples_of, write_artifact
 from edgesmith.report import write as write_report
+from edgesmith.report.pareto import front
 from edgesmith.training.recipe import Augment
-from edgesmith.verify import against_torch, certify
+from edgesmith.verify import Relation, against_torch, certify, metric_kept
 
 Progress = Callable[[str], None]
-CERTIFIED_SAMPLES = 16  # test inputs that the parity certificate runs on every implementation
+CERTIFIED_SAMPLES = 16  # validation inputs that the parity certificate runs on every implementation
 
 
 @dataclass(frozen=True)
@@ -53,20 +57,9 @@ class Fit:
     data: dict[str, Any]
 
     def pareto(self) -> tuple[dict[str, Any], ...]:
-        """Candidates that no other beats in both accuracy and latency, fastest first."""
-        done = [c for c in self.candidates if c["state"] == "evaluated" and c["accuracy"] is not None]
-        fronts = [
-            c
-            for c in done
-            if not any(
-                o["accuracy"] >= c["accuracy"]
-                and o["latency_ms"] <= c["latency_ms"]
-                and o is not c
-                and (o["accuracy"], -o["latency_ms"]) != (c["accuracy"], -c["latency_ms"])
-                for o in done
-            )
-        ]
-        return tuple(sorted(fronts, key=lambda c: c["latency_ms"]))
+        """Candidates that no other equals or beats in both accuracy and latency, fastest first."""
+        done = [c for c in self.candidates if c["state"] == "evaluated"]
+        return tuple(front(done, "latency_ms", upwards=self.data["task"]["direction"] == "max"))
 
     def report(self) -> Path:
         """The HTML report."""
@@ -119,7 +112,7 @@ def fit(
 
     Args:
         module: trained, takes one float batch (n, ...) normalized as the task says.
-        budget: hard limits on the target; accuracy on the task's metric.
+        budget: hard limits on the target, beside the board's own flash and RAM; accuracy on the task's metric.
         out: the fit's folder; an interrupted fit of the same module, task, target and budget goes on there.
         name: becomes the prefix of the C symbols.
         command: how to run this again, for the report.
@@ -133,12 +126,12 @@ def fit(
     """
     board = target if isinstance(target, Target) else targets.load(target)
     check_finite(module, task)
-    module = module.eval()
+    module = copy.deepcopy(module).eval()
+    budget = budget.within(board)
     folder = Folder(Path(out))
     folder.check_vacant()
-    with locked(folder.path) as lock:
+    with locked(folder.path) as lock, _one_thread():
         folder.check(_identity(module, task, board, budget, name, effort))
-        torch.set_num_threads(1)  # one core a candidate, and no thread pool that a fork would break
         begin = time.monotonic()
         predictor = Predictor(board, task, budget, name)
         job = Job(module, task, predictor, folder, effort.seed, effort.augment)
@@ -146,7 +139,7 @@ def fit(
         jobs = effort.jobs or os.cpu_count() or 1
         search = Search(job, effort.trials, effort.time_s, jobs, effort.epochs, lock, lambda r: progress(said(r)))
         results = search.run()
-        proof = prove(job, results, budget, before, progress)
+        proof = prove(job, results, progress)
         data = document(job, results, proof, before, command, time.monotonic() - begin)
         write_file(folder.path / "report.json", json.dumps(data, indent=1) + "\n")
         write_report(data, folder.path / "report.html")
@@ -154,51 +147,71 @@ def fit(
             raise DoesNotFit(
                 f"fit: {data['outcome']['message']}. What would fit: {'; '.join(data['outcome']['advice'])}."
             )
-        return Fit(folder.path, _artifact(job, proof, budget), tuple(data["candidates"]), data)
+        return Fit(folder.path, _artifact(job, proof), tuple(data["candidates"]), data)
 
 
-def prove(job: Job, results: Sequence[dict[str, Any]], budget: Budget, before: Realized, progress: Progress) -> Proof:
-    """Compile the candidates, best first, until one holds every limit as linked, and certify it."""
-    for result in ranked(results, job.task.metric.direction):
-        if not accurate(result, budget, job.task.metric.direction):
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One core a candidate, and no thread pool that a fork would break."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def prove(job: Job, results: Sequence[dict[str, Any]], progress: Progress) -> Proof:
+    """Compile the candidates, best first, until one holds every limit as linked, and certify it.
+
+    Raises:
+        VerificationFailed: the compiled model does not compute what it should.
+    """
+    over: list[Miss] = []
+    for result in ranked(results, job.task.metric):
+        if not job.task.metric.meets(result["validation"], job.predictor.budget.accuracy):
             break
-        settings = Settings(**result["settings"])
         progress(f"compiling {result['words']}")
-        source = read_graph(job.folder, settings)
+        source = read_graph(job.folder, Settings(**result["settings"]))
         realized = realize(compiled_graph(source), job.predictor.target)
-        if max(realized.ratios(budget).values(), default=0) > 1:
+        ratios = realized.ratios(job.predictor.budget)
+        if max(ratios.values(), default=0) > 1:
             progress("as linked it is over a limit; trying the next")
+            over.append(Miss(result["words"], ratios))
             continue
         progress("proving that Python, C here and C on the board agree")
-        samples = samples_of(realized.graph, job.task.test, CERTIFIED_SAMPLES)
-        relations = (
-            *certify(realized.graph, job.predictor.target, samples),
-            against_torch(source, raw_samples(source, job.task.test, CERTIFIED_SAMPLES)),
-        )
-        if any(relation.holds is False for relation in relations):
-            raise VerificationFailed("fit: " + "; ".join(r.detail for r in relations if r.holds is False))
-        return Proof(result, realized, source, relations, "", [])
-    message, advice = why_nothing_fits(job.predictor, job.module, job.task, results)
+        return Proof(result, realized, source, relations_of(job, result, realized, source), "", [])
+    message, advice = why_nothing_fits(job.predictor, job.module, job.task, results, over)
     return Proof(None, None, None, (), message, advice)
 
 
-def ranked(results: Sequence[dict[str, Any]], direction: str) -> list[dict[str, Any]]:
-    """Finished candidates that are predicted to fit: most accurate first, the cheaper of equals."""
-    sign = -1 if direction == "max" else 1
+def relations_of(job: Job, result: dict[str, Any], realized: Realized, source: Graph) -> tuple[Relation, ...]:
+    """The parity certificate, on samples of the validation split.
+
+    Raises:
+        VerificationFailed: a relation does not hold.
+    """
+    split, metric = job.task.validation, job.task.metric
+    compiled, _ = host_accuracy(realized.graph, job.task, "validation")
+    relations = (
+        *certify(realized.graph, job.predictor.target, samples_of(realized.graph, split, CERTIFIED_SAMPLES)),
+        against_torch(source, raw_samples(source, split, CERTIFIED_SAMPLES)),
+        metric_kept(metric, result["validation"], compiled.value, len(split)),
+    )
+    if broken := [relation.detail for relation in relations if relation.holds is False]:
+        raise VerificationFailed("fit: " + "; ".join(broken))
+    return relations
+
+
+def ranked(results: Sequence[dict[str, Any]], metric: Metric) -> list[dict[str, Any]]:
+    """Finished candidates that are predicted to fit: best first, the cheaper of those equal in three digits."""
+    sign = -1 if metric.direction == "max" else 1
 
     def order(result: dict[str, Any]) -> tuple[float, float]:
-        return sign * round(result["validation"], 3), sum(result["ratios"].values())
+        return sign * float(f"{result['validation']:.3g}"), sum(result["ratios"].values())
 
     fitting = [r for r in results if r["state"] == "done" and max(r["ratios"].values(), default=0) <= 1]
     return sorted(fitting, key=order)
-
-
-def accurate(result: dict[str, Any], budget: Budget, direction: str) -> bool:
-    """Whether a candidate meets the accuracy limit on validation."""
-    if budget.accuracy is None:
-        return True
-    value = result["validation"]
-    return bool(value >= budget.accuracy if direction == "max" else value <= budget.accuracy)
 
 
 def said(result: dict[str, Any]) -> str:
@@ -207,6 +220,8 @@ def said(result: dict[str, Any]) -> str:
     limits = f"{worst:.2f} of the tightest limit" if worst else "no limit on its cost"
     if result["state"] == "too big":
         return f"{result['words']}: too big, not trained ({limits if worst else result['why']})"
+    if result["state"] == "failed":
+        return f"{result['words']}: failed ({result['why']})"
     return f"{result['words']}: {result['validation']:.4g} on validation, {limits}, {result['seconds']:.0f} s"
 
 
@@ -226,25 +241,24 @@ def _identity(
     module: nn.Module, task: Task, target: Target, budget: Budget, name: str, effort: Effort
 ) -> dict[str, Any]:
     """What must be the same for a fit to go on in its folder."""
-    digest = hashlib.sha256()
-    for key, tensor in sorted(module.state_dict().items()):
-        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    splits = {part: facts["sha256"] for part, facts in task.describe()["splits"].items()}
+    facts = json.dumps(task.describe(), sort_keys=True).encode()
     return {
+        "edgesmith": __version__,
         "name": name,
-        "weights": digest.hexdigest(),
-        "data": splits,
+        "weights": weights_sha256(module),
+        "task": f"{task.name} {hashlib.sha256(facts).hexdigest()}",
         "target": target.name,
         "board": hashlib.sha256(target.toml.encode()).hexdigest(),
         "budget": budget.to_json(),
         "seed": effort.seed,
         "epochs": effort.epochs,
+        "augment": effort.augment,
     }
 
 
-def _artifact(job: Job, proof: Proof, budget: Budget) -> Artifact:
+def _artifact(job: Job, proof: Proof) -> Artifact:
     facts = {
-        "budget": budget.to_json(),
+        "budget": job.predictor.budget.to_json(),
         "settings": proof.best["settings"] if proof.best else {},
         "certificate": [relation.to_json() for relation in proof.relations],
     }

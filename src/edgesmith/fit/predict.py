@@ -1,7 +1,6 @@
 """What a candidate will cost on the target, from its graph alone, before anything is trained."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,15 +11,13 @@ from edgesmith.compile.integerize import integerize
 from edgesmith.compress.prune.greedy import Pressure
 from edgesmith.compress.quantize.placement import annotate, place
 from edgesmith.compress.quantize.raw_input import raw_formats
-from edgesmith.core.budget import Budget
+from edgesmith.core.budget import LIMITS, Budget
 from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.cost import OpCost, op_costs, totals
 from edgesmith.lower import channels_last_input, lower, with_normalize
-
-LIMITS = {"flash_bytes": "flash", "ram_bytes": "ram", "latency_ms": "latency", "energy_uj": "energy"}
 
 
 @dataclass(frozen=True)
@@ -37,17 +34,17 @@ class Prediction:
     energy: Reading
     ops: tuple[OpCost, ...]
 
+    def readings(self) -> dict[str, Reading]:
+        """The four figures a budget limits."""
+        return {figure: getattr(self, figure) for figure in LIMITS.values()}
+
     def ratios(self, budget: Budget) -> dict[str, float]:
         """Each limit that is set to the predicted figure over it."""
-        return {
-            limit: getattr(self, figure).value / getattr(budget, limit)
-            for limit, figure in LIMITS.items()
-            if getattr(budget, limit) is not None
-        }
+        return budget.ratios(self.readings())
 
     def to_json(self) -> dict[str, Any]:
         """The four readings."""
-        return {f.name: getattr(self, f.name).to_json() for f in fields(self) if f.name != "ops"}
+        return {name: reading.to_json() for name, reading in self.readings().items()}
 
 
 class Predictor:
@@ -107,8 +104,3 @@ def _share(op: OpCost, limit: str, prediction: Prediction) -> float:
     if limit == "ram_bytes":
         return op.peak_bytes / max(prediction.ram.value, 1)
     return op.cycles / max(sum(o.cycles for o in prediction.ops), 1)
-
-
-def excess(ratios: Mapping[str, float]) -> dict[str, float]:
-    """The limits that are broken, with how many times over."""
-    return {limit: ratio for limit, ratio in ratios.items() if ratio > 1}

@@ -1,5 +1,6 @@
 """One candidate, from settings to a result on disk; a killed one goes on where its last epoch ended."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.fit.folder import Folder
-from edgesmith.fit.predict import Predictor, excess, raw_example
+from edgesmith.fit.predict import Predictor, raw_example
 from edgesmith.fit.space import Settings
 from edgesmith.lower import channels_last_input, graph_of, lift, lower, with_normalize
 from edgesmith.training.evaluate import evaluate_raw
@@ -72,7 +73,7 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
     prediction = job.predictor.predict(shaped, settings.precision)
     ratios = prediction.ratios(job.predictor.budget)
     facts = {"prediction": prediction.to_json(), "ratios": ratios}
-    if excess(ratios) and settings.criterion != "none":
+    if max(ratios.values(), default=0.0) > 1 and settings.criterion != "none":
         return {"state": "too big", "why": "predicted above its limits after pruning", **facts}
     graph = compress(job, settings, shaped, place)
     for name, data in graph_files(graph).items():
@@ -119,6 +120,14 @@ def float_graph(job: Job) -> Graph:
 def score(graph: Graph, task: Task, split: str) -> float:
     """The task's metric of a graph on a split, through torch with fake quantization."""
     return evaluate_raw(lift(graph), task, getattr(task, split))
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """Hash of a module's weights, with their names."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(module.state_dict().items()):
+        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_graph(folder: Folder, settings: Settings) -> Graph:

@@ -18,7 +18,7 @@ not shown. A Reading is `core.reading.Reading.to_json()`. All text is shown as t
                 never trained) or "failed"; fits*: bool, best: bool, accuracy, flash_bytes, ram_bytes, latency_ms,
                 energy_uj, seconds, note}]; a figure is a number or null
     candidates_how  one sentence: how their figures were obtained
-    accuracy    {float, int8, board: Reading}
+    accuracy    {float, int8, compiled (float32, here), board: Reading}
     confusion   {of*: what was classified, classes*: [text], counts*: [[int]] (true class, predicted class)}
     trust       {classes*, how: one sentence on noise, blur and calibration,
                 steps*: [{name*, accuracy*, per_class*: [0..1 or null], ece, noise, blur: 0..1 or null}]}
@@ -228,7 +228,7 @@ REPORT = record(
         "after": STATION,
         "candidates": listing(CANDIDATE),
         "candidates_how": text,
-        "accuracy": record({}, dict.fromkeys(("float", "int8", "board"), reading(text))),
+        "accuracy": record({}, dict.fromkeys(("float", "int8", "compiled", "board"), reading(text))),
         "confusion": CONFUSION,
         "trust": record({"classes": listing(text), "steps": listing(STEP)}, {"how": text}),
         "layers": record({"kind": KIND, "how": text, "rows": listing(LAYER)}),

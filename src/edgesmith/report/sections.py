@@ -4,7 +4,7 @@ from typing import Any
 
 from edgesmith.report.numbers import count, figure, origin, percent, plain, points, size
 
-STATIONS = (("float", "float32"), ("int8", "int8, here"), ("board", "on the board"))
+STATIONS = (("float", "float32"), ("int8", "int8, here"), ("compiled", "compiled, here"), ("board", "on the board"))
 TRUST = ("accuracy", "ece", "noise", "blur")
 SHADE_FULL = 0.10  # a change of ten points is drawn in the strongest shade
 
