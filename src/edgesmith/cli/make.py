@@ -1,7 +1,6 @@
 """Commands that make something: fit, demo, compile, report."""
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,6 @@ from edgesmith.cli.output import as_json, note, readings, say, stdout, working
 from edgesmith.core.budget import Budget, parse_quantity
 from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.reading import Reading
-from edgesmith.core.target import Target
 
 if TYPE_CHECKING:
     from edgesmith.training.recipe import Augment
@@ -63,7 +61,7 @@ def fit(
     from edgesmith.targets import load as load_target
 
     board = load_target(target)
-    budget = with_board(Budget.parse(max_flash, max_ram, max_latency, max_energy, min_accuracy), board)
+    budget = Budget.parse(max_flash, max_ram, max_latency, max_energy, min_accuracy)
     time_s = parse_quantity(time, "ms") / 1000
     named = load(model, data, trust)
     task = need_task(named)
@@ -73,6 +71,8 @@ def fit(
     given: dict[str, object] = {"target": target, "data": data, "max-flash": max_flash, "max-ram": max_ram}
     given |= {"max-latency": max_latency, "max-energy": max_energy, "min-accuracy": min_accuracy, "out": out}
     given |= {"time": time, "trials": trials, "epochs": epochs, "seed": seed, "trust": trust}
+    if model.endswith(".pt2"):
+        note("an exported program is quantized and tuned; its channels are not pruned: give file.py:function for that")
     try:
         run_fit(
             named.module,
@@ -85,9 +85,9 @@ def fit(
             command=command_line("fit", model, given),
             progress=note,
         )
-    except DoesNotFit:
+    except DoesNotFit as error:
         show(out, json)
-        raise
+        raise DoesNotFit(f"fit: nothing fits. Why, and what would, stands in {out / 'report.html'}.") from error
     show(out, json)
 
 
@@ -103,17 +103,6 @@ def show(out: Path, json: bool) -> None:
     if data["outcome"]["fits"]:
         say(f"artifact: {out / 'best'}")
     return say(f"report:   {out / 'report.html'}")
-
-
-def with_board(budget: Budget, board: Target) -> Budget:
-    """The budget with the board's own flash and RAM where none is set."""
-    if board.hosted:
-        return budget
-    return replace(
-        budget,
-        flash_bytes=min(budget.flash_bytes or board.flash_bytes, board.flash_bytes),
-        ram_bytes=min(budget.ram_bytes or board.ram_bytes, board.ram_bytes),
-    )
 
 
 def augment_of(model: str) -> "Augment":
