@@ -28,6 +28,7 @@ from edgesmith import targets
 from edgesmith.build import Compiled, bind_for, firmware
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
+from edgesmith.core.cache import cache_folder
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.target import Target
 from edgesmith.cost.code import code_size
@@ -38,7 +39,6 @@ from edgesmith.kernels.costs import COSTS, CostTable, KernelCost, digest, key, r
 from edgesmith.kernels.costs.features import features, form
 from edgesmith.kernels.kernel import Kernel
 from edgesmith.run.emulated import Emulated
-from edgesmith.toolchain import cache_folder
 
 SAMPLES = 36  # shapes of each form of a kernel and op
 DRAWS = 8 * SAMPLES  # tried, since most kinds have one form and convolutions several

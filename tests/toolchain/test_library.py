@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edgesmith.core.cache import cache_folder
 from edgesmith.core.errors import BadInput, Missing
-from edgesmith.toolchain import cache_folder, check_warnings, compile_library, compiler
+from edgesmith.toolchain import check_warnings, compile_library, compiler
 from edgesmith.toolchain.compiler import CompilerFailed
 
 SQUARE = "int square(int a);\nint square(int a) { return a * a; }\n"

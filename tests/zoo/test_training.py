@@ -18,7 +18,7 @@ from edgesmith.training.evaluate import evaluate
 from edgesmith.training.loop import augmented, rolled, schedule, shifted, train_module
 from edgesmith.training.recipe import Recipe
 from edgesmith.zoo.builders import build
-from edgesmith.zoo.testbed import cache_folder, load_weights
+from edgesmith.zoo.testbed import load_weights
 
 CNN = zoo.info("digits-cnn")
 SHORT = Recipe(epochs=4, train_samples=256, augment="shift")
@@ -103,12 +103,6 @@ def test_a_trained_checkpoint_is_found_in_the_user_s_cache_and_comes_first(tmp_p
     bed = zoo.load("digits-cnn")
     assert not same(bed.module.state_dict(), shipped)
     assert evaluate(bed.module, bed.task, bed.task.validation) == result.validation
-
-
-def test_the_cache_follows_the_xdg_rule(tmp_path, monkeypatch):
-    monkeypatch.delenv("EDGESMITH_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "edgesmith"
 
 
 def test_untrained_says_how_to_train(tmp_path, monkeypatch):

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from edgesmith.compile.emit.model import Program
 from edgesmith.core.atomic import write_file
+from edgesmith.core.cache import cache_folder
 from edgesmith.core.target import Target
 from edgesmith.kernels.abi import FOLDER
 from edgesmith.kernels.costs import digest
-from edgesmith.toolchain import cache_folder, compile_firmware
+from edgesmith.toolchain import compile_firmware
 from edgesmith.toolchain.firmware import SUPPORT
 
 # What holds every kernel there is; the board itself may be smaller.

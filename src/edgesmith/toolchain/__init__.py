@@ -2,12 +2,11 @@
 
 from edgesmith.toolchain.compiler import check_warnings
 from edgesmith.toolchain.firmware import Firmware, Symbol, compile_firmware, read_firmware
-from edgesmith.toolchain.library import cache_folder, compile_library, cpu_features
+from edgesmith.toolchain.library import compile_library, cpu_features
 
 __all__ = [
     "Firmware",
     "Symbol",
-    "cache_folder",
     "check_warnings",
     "compile_firmware",
     "compile_library",

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import os
 import platform
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgesmith.core.atomic import write_file
+from edgesmith.core.cache import cache_folder
 from edgesmith.core.errors import BadInput
 from edgesmith.toolchain.compiler import OPTIMIZE, Compiler, command, defined, includes, invoke
 
@@ -92,15 +92,6 @@ def _compiler_version() -> str:
         return version("ziglang")
     except PackageNotFoundError:
         return "none"
-
-
-def cache_folder() -> Path:
-    """Where built things are kept: $EDGESMITH_CACHE, else $XDG_CACHE_HOME/edgesmith, else ~/.cache/edgesmith."""
-    if "EDGESMITH_CACHE" in os.environ:
-        return Path(os.environ["EDGESMITH_CACHE"])
-    if sys.platform == "win32" and "LOCALAPPDATA" in os.environ:
-        return Path(os.environ["LOCALAPPDATA"]) / "edgesmith" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgesmith"
 
 
 @functools.cache

@@ -1,6 +1,5 @@
 """A net of the zoo made ready: its task, its module with the trained weights, an example input."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from edgesmith.core.cache import cache_folder
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.task import Task
 from edgesmith.data import named_task
@@ -62,13 +62,6 @@ class Trained:
     validation: float
     test: float
     seconds: float
-
-
-def cache_folder() -> Path:
-    """Where this user's trained checkpoints are: EDGESMITH_CACHE, else the XDG cache folder."""
-    if chosen := os.environ.get("EDGESMITH_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgesmith"
 
 
 def load_testbed(entry: Entry, with_data: bool) -> Testbed:
