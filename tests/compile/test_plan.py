@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from edgesmith.compile.plan import ALIGNMENT, lower_bound, place, plan
+from edgesmith.compile.plan import ALIGNMENT, improved, lower_bound, place, plan
 from edgesmith.compile.storage import Buffer, buffers
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.kernels.kernel import raster_lead_bytes
@@ -126,3 +126,19 @@ def test_a_kernel_that_can_may_write_over_its_input():
     graph = chain("permute", "permute", "permute")
     assert plan(graph, {}, in_place={1}).tensor_offsets()["t1"] == plan(graph, {}, in_place={1}).tensor_offsets()["t2"]
     assert plan(graph, {}, in_place={0, 1, 2}).arena_bytes == 64
+
+
+def test_an_order_that_wastes_memory_is_improved_to_the_bound():
+    """Five buffers; brute force over all orders shows the worst, and that the bound can be reached."""
+    placed = items([(64, 0, 1), (48, 1, 1), (32, 2, 2), (48, 3, 1), (16, 0, 4)])
+    worst = max(itertools.permutations(placed), key=lambda order: extent(placed, place(list(order))))
+    best = min(extent(placed, place(list(order))) for order in itertools.permutations(placed))
+    assert extent(placed, place(list(worst))) > best == lower_bound(placed)
+    assert extent(placed, place(list(improved(worst, {}, best)))) == best
+
+
+@given(st.lists(lifetimes, min_size=1, max_size=8))
+def test_improving_an_order_never_costs_memory(sizes):
+    placed = items(sizes)
+    before = extent(placed, place(placed))
+    assert extent(placed, place(list(improved(placed, {}, lower_bound(placed))))) <= before
