@@ -8,12 +8,12 @@ from click.exceptions import ClickException
 
 from edgesmith import __version__
 from edgesmith.cli.catalog import methods, reproduce, targets
-from edgesmith.cli.check import doctor, verify
+from edgesmith.cli.check import EXTRA_OF, doctor, verify
 from edgesmith.cli.make import compile_, demo, fit, report
 from edgesmith.cli.output import say, stderr
 from edgesmith.cli.use import profile, run
 from edgesmith.cli.zoo import zoo
-from edgesmith.core.errors import EdgesmithError
+from edgesmith.core.errors import EdgesmithError, Missing
 
 EXIT_CODES = """\
 Exit codes: 0 done; 2 wrong usage; 3 bad input; 4 unsupported; 5 nothing fits; 6 verification failed;
@@ -47,6 +47,14 @@ def edgesmith(
     """Fit a trained model to a small device, and prove that it runs there."""
 
 
+def explained(error: ModuleNotFoundError) -> str:
+    """Which optional package an import asked for, and the command that adds it; our own faults are raised again."""
+    name = (error.name or "").split(".")[0]
+    if name not in EXTRA_OF:
+        raise error
+    return f'this command needs {name}, which is not installed. Run: pip install "edgesmith[{EXTRA_OF[name]}]".'
+
+
 def main() -> None:
     """Entry point: errors become one message on stderr and an exit code."""
     console = stderr()
@@ -55,6 +63,9 @@ def main() -> None:
     except EdgesmithError as error:
         console.print(f"{type(error).__name__}: {error}", style="red")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        console.print(f"Missing: {explained(error)}", style="red")
+        sys.exit(Missing.exit_code)
     except ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -27,6 +27,15 @@ PARTS = {
 }
 
 
+# Module to the extra that brings it, where the package has another name.
+EXTRA_OF = {
+    **{package.replace("-", "_"): extra for package, (extra, _) in PARTS.items() if extra},
+    "sklearn": "fit",
+    "PIL": "fit",
+    "elftools": "firmware",
+}
+
+
 def verify(
     folder: Folder,
     data: Data = None,
