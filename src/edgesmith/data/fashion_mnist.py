@@ -16,6 +16,7 @@ FASHION_MNIST = DataSet(
     address="https://github.com/zalandoresearch/fashion-mnist",
     licence="MIT",
     files={"fashion_mnist.npz": "188c9226d11c4e8197a3b7023823024706d588e520b87c80c2247efcd134b714"},
+    official="the four .gz files train- and t10k-, images- and labels-",
 )
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",

@@ -35,6 +35,7 @@ class DataSet:
         folder: below the folder that EDGESMITH_DATA names.
         address: of its official home.
         files: file name to sha256 of its content; a name may also be there gzipped, with .gz added.
+        official: what its official home offers, if that is not these files but is read as well.
     """
 
     name: str
@@ -42,6 +43,7 @@ class DataSet:
     address: str
     licence: str
     files: Mapping[str, str]
+    official: str = ""
 
 
 def data_folder(wanted: DataSet) -> Path:
@@ -62,6 +64,8 @@ def data_folder(wanted: DataSet) -> Path:
 def how_to_get(wanted: DataSet) -> str:
     """What is needed and what to do, for an error message."""
     files = " and ".join(f"{wanted.folder}/{name} (sha256 {digest})" for name, digest in wanted.files.items())
+    if wanted.official:
+        files = f"{wanted.folder}/ with {wanted.official}, or {files}"
     return (
         f"need {files}. Download it from {wanted.address} (licence: {wanted.licence}), and set EDGESMITH_DATA to the"
         f" folder that holds {wanted.folder}/. Nothing is downloaded unasked."

@@ -18,6 +18,7 @@ FSDD = DataSet(
     address="https://github.com/Jakobovski/free-spoken-digit-dataset",
     licence="CC BY-SA 4.0",
     files={"fsdd.npz": "e1e4220a22674e6ce20b0587dfa5c127cf44e60201a02b621d26140ea5356edb"},
+    official="the WAV files in recordings/",
 )
 COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"  # of the authors' repository, with 3,000 recordings
 RECORDINGS_SHA256 = "8680e65605a3b39a37e29565730b9d76e41a76186adc39db4b7ddf6321b9b4b8"  # of their samples, by file name
