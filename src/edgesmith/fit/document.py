@@ -141,10 +141,11 @@ def _candidate(index: int, result: dict[str, Any], best: dict[str, Any] | None) 
     """One row of the report's table of candidates."""
     predicted = {name: reading["value"] for name, reading in result.get("prediction", {}).items()}
     done = result["state"] == "done"
+    states = {"done": "evaluated", "too big": "refused", "failed": "failed"}
     return {
         "id": str(index),
         "settings": result["settings"],
-        "state": "evaluated" if done else "refused",
+        "state": states[result["state"]],
         "fits": done and max(result["ratios"].values(), default=0) <= 1,
         "best": result is best,
         "accuracy": result.get("validation"),

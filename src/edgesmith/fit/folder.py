@@ -42,6 +42,10 @@ class Folder:
         path = self.trial(settings) / "result.json"
         return read_json(path) if path.is_file() else None
 
+    def results(self) -> list[dict[str, Any]]:
+        """What every finished trial wrote, oldest first."""
+        return [read_json(path) for path in sorted(self.path.glob("trials/*/result.json"), key=_written)]
+
     def check_vacant(self) -> None:
         """Leave a folder of other things alone, before so much as a lock is put into it.
 
@@ -71,6 +75,10 @@ class Folder:
                     f"fit: {self.path} holds a fit with {key} = {found.get(key)!r}, this one has {value!r}. "
                     "Name another folder with --out, or delete that one."
                 )
+
+
+def _written(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, str(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

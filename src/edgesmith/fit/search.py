@@ -7,20 +7,24 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
 
+from edgesmith.core.errors import BadInput, EdgesmithError
 from edgesmith.fit.space import Settings, first, parameters, suggest
 from edgesmith.fit.trial import Job, run_trial
 
 PATIENCE = 4  # finished trials without a better one before the search ends
-GAIN = 0.001  # what counts as better, in units of the metric
+GAIN = 0.001  # what counts as better, as a share of the metric
+REPEATS = 20  # settings the search may ask for again before it is taken to know no new ones
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Search:
 
     Attributes:
         trials: most candidates that are run.
-        time_s: most seconds; what is running then is finished.
+        time_s: most seconds; training stops then at the end of an epoch and goes on in the next run.
         jobs: candidates run side by side.
         progress: called with each result as it comes.
     """
@@ -44,53 +48,69 @@ class Search:
     results: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self) -> list[dict[str, Any]]:
-        """All results, earlier runs' included."""
-        study = self._study()
+        """All results, earlier runs' included.
+
+        Raises:
+            EdgesmithError: the system killed a worker; what is finished is kept.
+        """
+        study = open_study(self.job.folder.study, self.job.seed)
         self._resume(study)
         deadline = time.monotonic() + self.time_s
-        with _workers(self.jobs, self.job, self.lock) as submit:
-            running: dict[Future[dict[str, Any]], optuna.Trial] = {}
+        with _workers(self.jobs, replace(self.job, deadline=deadline), self.lock) as submit:
+            running: dict[Future[dict[str, Any] | None], optuna.Trial] = {}
             while True:
                 while len(running) < self.jobs and not self._enough(len(running), deadline):
-                    trial, settings = self._ask(study)
+                    asked = self._ask(study, [trial.user_attrs["settings"] for trial in running.values()])
+                    if asked is None:
+                        break
+                    trial, settings = asked
                     running[submit(settings)] = trial
                 if not running:
                     return self.results
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    self._tell(study, running.pop(future), future.result())
-
-    def _study(self) -> optuna.Study:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.job.folder.study)))
-            sampler = optuna.samplers.TPESampler(seed=self.job.seed, multivariate=True, group=True)
-        return optuna.create_study(
-            storage=storage, study_name="fit", load_if_exists=True, sampler=sampler, direction="maximize"
-        )
+                    self._tell(study, running.pop(future), outcome(future))
 
     def _resume(self, study: optuna.Study) -> None:
-        """Take over what is finished; queue again what a kill interrupted, or the first settings in a new study."""
-        if not study.get_trials(deepcopy=False):
-            for settings in first(self.epochs):
-                study.enqueue_trial(parameters(settings))
+        """Take over what is finished; queue again what a kill interrupted, and the first settings."""
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
-            study.tell(trial.number, state=TrialState.FAIL)
-            study.enqueue_trial(trial.params or trial.system_attrs.get("fixed_params", {}))
-        for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED)):
-            settings = Settings(**trial.user_attrs["settings"])
-            known = self.job.folder.result(settings.to_json())
+            known = self._known(trial)
+            if known is not None:
+                study.tell(trial.number, value(known, self.job.task.metric.direction))
+            else:
+                study.enqueue_trial({**trial.system_attrs.get("fixed_params", {}), **trial.params})
+                study.tell(trial.number, state=TrialState.FAIL)
+        for trial in study.get_trials(states=(TrialState.COMPLETE,)):
+            known = self._known(trial)
             if known is not None and known not in self.results:
                 self.results.append(known)
+        self.results += [known for known in self.job.folder.results() if known not in self.results]
+        for settings in first(self.epochs):
+            study.enqueue_trial(parameters(settings), skip_if_exists=True)
 
-    def _ask(self, study: optuna.Study) -> tuple[optuna.Trial, Settings]:
-        trial = study.ask()
-        settings = suggest(trial, self.epochs)
-        trial.set_user_attr("settings", settings.to_json())
-        return trial, settings
+    def _known(self, trial: FrozenTrial) -> dict[str, Any] | None:
+        """The result on disk of a trial of an earlier run."""
+        settings = trial.user_attrs.get("settings")
+        return None if settings is None else self.job.folder.result(settings)
 
-    def _tell(self, study: optuna.Study, trial: optuna.Trial, result: dict[str, Any]) -> None:
+    def _ask(self, study: optuna.Study, running: Sequence[dict[str, Any]]) -> tuple[optuna.Trial, Settings] | None:
+        """The next candidate that was not tried yet; None when the search asks for nothing new."""
+        for _ in range(REPEATS):
+            trial = study.ask()
+            settings = suggest(trial, self.epochs)
+            trial.set_user_attr("settings", settings.to_json())
+            known = self.job.folder.result(settings.to_json())
+            if known is not None:
+                self._tell(study, trial, known)
+            elif settings.to_json() in running:
+                study.tell(trial, state=TrialState.FAIL)
+            else:
+                return trial, settings
+        return None
+
+    def _tell(self, study: optuna.Study, trial: optuna.Trial, result: dict[str, Any] | None) -> None:
+        if result is None:  # out of time: it stays in the study as running, so that the next run takes it up
+            return
         study.tell(trial, value(result, self.job.task.metric.direction))
         if result not in self.results:
             self.results.append(result)
@@ -102,20 +122,83 @@ class Search:
         return len(self.results) >= len(first(self.epochs)) and stale(self.results, self.job.task.metric.direction)
 
 
+class _Alone(JournalFileOpenLock):
+    """No lock: the fit owns its folder, and one that a killed process left would be waited for."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        return
+
+
+def open_study(path: Path, seed: int) -> optuna.Study:
+    """The study in a journal, or a new one; a line that a kill left half-written is cut off.
+
+    Raises:
+        BadInput: the journal is damaged, or cannot be written.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        cut_torn_line(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            storage = optuna.storages.JournalStorage(JournalFileBackend(str(path), _Alone(str(path))))
+            study = optuna.create_study(storage=storage, study_name="fit", load_if_exists=True, direction="maximize")
+            # A resumed search must not draw the same settings again.
+            seed += len(study.get_trials(deepcopy=False))
+            study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+        return study
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise BadInput(
+            f"fit: {path} is damaged or cannot be written ({error}); need the search's journal. "
+            "Delete it: the finished trials beside it are kept."
+        ) from error
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut a journal after its last whole line: what follows was never acknowledged."""
+    if not path.is_file():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        if not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def outcome(future: "Future[dict[str, Any] | None]") -> dict[str, Any] | None:
+    """What a trial gave; None when its time ran out.
+
+    Raises:
+        EdgesmithError: the system killed a worker.
+    """
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise EdgesmithError(
+            "fit: a worker was killed, most often because memory ran out; the finished trials are kept. "
+            "Run the same command again with fewer --jobs."
+        ) from error
+
+
+NOT_DONE = -1e9  # below every metric, an error in large units included
+
+
 def value(result: dict[str, Any], direction: str) -> float:
     """What the search maximises: the metric where the limits hold, else how far from holding."""
-    worst = max(result.get("ratios", {}).values(), default=0.0)
+    worst = max(result["ratios"].values(), default=0.0)
     if result["state"] != "done" or worst > 1:
-        return -1e3 * max(worst, 1.0)
+        return NOT_DONE * max(worst, 1.0)
     return float(result["validation"]) if direction == "max" else -float(result["validation"])
 
 
 def stale(results: list[dict[str, Any]], direction: str) -> bool:
     """Whether some candidate fits and the last PATIENCE ones brought no gain over the best before them."""
     values = [value(result, direction) for result in results]
-    if len(values) <= PATIENCE or max(values) <= -1e3:
+    if len(values) <= PATIENCE or max(values) <= NOT_DONE:
         return False
-    return max(values[-PATIENCE:]) < max(values[:-PATIENCE]) + GAIN
+    best = max(values[:-PATIENCE])
+    return max(values[-PATIENCE:]) < best + GAIN * abs(best)
 
 
 class _workers:
@@ -126,19 +209,24 @@ class _workers:
         self.pool = None
         if jobs > 1 and sys.platform == "linux":
             context = multiprocessing.get_context("fork")
-            self.pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker, initargs=(lock, job))
+            begin = (lock, job, os.getpid())
+            self.pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker, initargs=begin)
 
-    def __enter__(self) -> Callable[[Settings], "Future[dict[str, Any]]"]:
+    def __enter__(self) -> Callable[[Settings], "Future[dict[str, Any] | None]"]:
         return self.submit
 
-    def __exit__(self, *error: object) -> None:
-        if self.pool:
-            self.pool.shutdown(cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if self.pool is None:
+            return
+        if kind is not None:  # an interrupt ends at once; what was running goes on in the next run
+            for process in list(self.pool._processes.values()):
+                process.kill()
+        self.pool.shutdown(cancel_futures=True)
 
-    def submit(self, settings: Settings) -> "Future[dict[str, Any]]":
+    def submit(self, settings: Settings) -> "Future[dict[str, Any] | None]":
         if self.pool:
             return self.pool.submit(_run_in_worker, settings)
-        done: Future[dict[str, Any]] = Future()
+        done: Future[dict[str, Any] | None] = Future()
         done.set_result(run_trial(self.job, settings))
         return done
 
@@ -146,13 +234,15 @@ class _workers:
 _job: list[Job] = []  # a worker's share of the parent's memory, filled once when it starts
 
 
-def _begin_worker(lock: int, job: Job) -> None:
+def _begin_worker(lock: int, job: Job, parent: int) -> None:
     """Let the folder's lock end with the parent, and end with it."""
     os.close(lock)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died before that took hold
+        os._exit(1)
     _job.append(job)
 
 
-def _run_in_worker(settings: Settings) -> dict[str, Any]:
+def _run_in_worker(settings: Settings) -> dict[str, Any] | None:
     return run_trial(_job[0], settings)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from edgesmith.compress.prune.greedy import Transform
 from edgesmith.compress.quantize import ptq
 from edgesmith.core.artifact import graph_files, graph_from
 from edgesmith.core.atomic import write_file
-from edgesmith.core.errors import BadInput, DoesNotFit
+from edgesmith.core.errors import BadInput, DoesNotFit, Unsupported
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.fit.folder import Folder
@@ -25,6 +26,7 @@ from edgesmith.fit.predict import Predictor, raw_example
 from edgesmith.fit.space import Settings
 from edgesmith.lower import channels_last_input, graph_of, lift, lower, with_normalize
 from edgesmith.training.evaluate import evaluate_raw
+from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Augment, Recipe
 
 MARGIN = 0.98  # of a limit that a prediction may fill: flash is predicted within 2%
@@ -38,6 +40,7 @@ class Job:
     Attributes:
         module: the user's, unpruned, in eval mode; also the teacher.
         augment: of the training images, for fine-tuning.
+        deadline: of `time.monotonic()`, past which no further epoch is trained.
     """
 
     module: nn.Module
@@ -46,19 +49,29 @@ class Job:
     folder: Folder
     seed: int
     augment: Augment = "none"
+    deadline: float = math.inf
 
 
-def run_trial(job: Job, settings: Settings) -> dict[str, Any]:
+class OutOfTime(Exception):
+    """The search's time ended during a training; its state is on disk."""
+
+
+def run_trial(job: Job, settings: Settings) -> dict[str, Any] | None:
     """Run one candidate, or return what it wrote when it already ran.
 
     Returns:
-        state ("done" or "too big"), prediction, ratios of each limit, and for "done" the validation metric.
+        state ("done", "too big" or "failed"), prediction, ratios of each limit, and for "done" the validation metric;
+        None when the time ended first.
     """
     if (known := job.folder.result(settings.to_json())) is not None:
         return known
     begin = time.perf_counter()
     place = job.folder.trial(settings.to_json())
-    result = {"settings": settings.to_json(), "words": settings.words(), **_outcome(job, settings, place)}
+    try:
+        outcome = _outcome(job, settings, place)
+    except OutOfTime:
+        return None
+    result = {"settings": settings.to_json(), "words": settings.words(), **outcome}
     result["seconds"] = round(time.perf_counter() - begin, 1)
     write_file(place / "result.json", json.dumps(result, indent=1) + "\n")
     (place / "training.safetensors").unlink(missing_ok=True)
@@ -70,15 +83,31 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
         shaped = prune(job, settings)
     except DoesNotFit as error:
         return {"state": "too big", "why": str(error), "ratios": {}}
+    except Unsupported as error:
+        return {"state": "failed", "why": str(error), "ratios": {}}
     prediction = job.predictor.predict(shaped, settings.precision)
     ratios = prediction.ratios(job.predictor.budget)
     facts = {"prediction": prediction.to_json(), "ratios": ratios}
     if max(ratios.values(), default=0.0) > 1 and settings.criterion != "none":
         return {"state": "too big", "why": "predicted above its limits after pruning", **facts}
-    graph = compress(job, settings, shaped, place)
+    tuned = tune(job, settings, shaped, place)
+    if not finite(tuned):
+        return {"state": "failed", "why": "the training diverged: a weight is not finite", **facts}
+    try:
+        graph = compress(job, settings, tuned)
+    except Unsupported as error:
+        return {"state": "failed", "why": str(error), **facts}
+    validation = score(graph, job.task, "validation")
+    if not math.isfinite(validation):
+        return {"state": "failed", "why": f"its {job.task.metric.name} is not a finite number", **facts}
     for name, data in graph_files(graph).items():
         write_file(place / name, data)
-    return {"state": "done", "validation": score(graph, job.task, "validation"), **facts}
+    return {"state": "done", "validation": validation, **facts}
+
+
+def finite(module: nn.Module) -> bool:
+    """Whether no weight is a NaN or an infinity."""
+    return all(bool(t.isfinite().all()) for t in module.state_dict().values() if t.is_floating_point())
 
 
 def prune(job: Job, settings: Settings) -> nn.Module:
@@ -92,13 +121,26 @@ def prune(job: Job, settings: Settings) -> nn.Module:
     return PRUNERS[settings.criterion](cost, until=MARGIN * settings.fill)(job.module, job.task)
 
 
-def compress(job: Job, settings: Settings, shaped: nn.Module, place: Path) -> Graph:
-    """Fine-tune and quantize: the graph that is to be compiled, with formats where it is int8."""
-    if settings.epochs:
-        recipe = Recipe(epochs=settings.epochs, augment=job.augment)
-        teacher = job.module if settings.distill else None
-        state = place / "training.safetensors"
-        shaped = kd(teacher, recipe, seed=job.seed, state_file=state)(shaped, job.task)
+def tune(job: Job, settings: Settings, shaped: nn.Module, place: Path) -> nn.Module:
+    """Fine-tune, keeping the state under `place`.
+
+    Raises:
+        OutOfTime: the job's deadline came first.
+    """
+    if not settings.epochs:
+        return shaped
+
+    def watch(epoch: int, loss: float) -> None:
+        if epoch + 1 < settings.epochs and time.monotonic() >= job.deadline:
+            raise OutOfTime
+
+    recipe = Recipe(epochs=settings.epochs, augment=job.augment)
+    teacher = job.module if settings.distill else None
+    return kd(teacher, recipe, seed=job.seed, run=Run(place / "training.safetensors", watch))(shaped, job.task)
+
+
+def compress(job: Job, settings: Settings, shaped: nn.Module) -> Graph:
+    """Quantize: the graph that is to be compiled, with formats where it is int8."""
     if settings.precision == "int8":
         quantize = ptq(settings.calibration, equalize=settings.equalize, correct_bias=settings.correct_bias)
         shaped = quantize(shaped, job.task)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,14 @@ from edgesmith.training.state import load_state, save_state
 BatchLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (outputs, model inputs, labels) to a scalar
 
 WARM_UP = 0.1  # share of all steps
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a training is watched and kept; as in `train_module`."""
+
+    state_file: Path | None = None
+    progress: Callable[[int, float], None] = lambda epoch, loss: None
 
 
 def train_module(

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch.nn import functional
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.task import Task
 from edgesmith.training.evaluate import loss_of
-from edgesmith.training.loop import train_module
+from edgesmith.training.loop import Run, train_module
 from edgesmith.training.recipe import Recipe
 
 Transform = Callable[[nn.Module, Task], nn.Module]
@@ -41,7 +40,7 @@ def kd(
     temperature: float = 4.0,
     alpha: float = 0.7,
     seed: int = 0,
-    state_file: Path | None = None,
+    run: Run | None = None,
 ) -> Transform:
     """Fine-tune a copy of the module.
 
@@ -49,13 +48,15 @@ def kd(
         teacher: the net to imitate; None trains on the labels alone.
         temperature: softens both outputs; the paper tries 1 to 20, 4 is common for small nets.
         alpha: weight of the soft term, 1 - alpha that of the labels (the paper: "considerably lower" for the labels).
-        state_file: keeps the state after every epoch, so that a killed run goes on.
+        run: keeps the state after every epoch, so that a killed run goes on, and hears of each.
     """
+
+    run = run or Run()
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
         student = copy.deepcopy(module)
         if teacher is None:
-            return train_module(student, task, recipe, seed, state_file)
+            return train_module(student, task, recipe, seed, run.state_file, run.progress)
         frozen = copy.deepcopy(teacher).eval().requires_grad_(False)
 
         def loss(outputs: Tensor, x: Tensor, labels: Tensor) -> Tensor:
@@ -69,7 +70,7 @@ def kd(
             )
             return alpha * soft + (1 - alpha) * hard
 
-        return train_module(student, task, recipe, seed, state_file, batch_loss=loss)
+        return train_module(student, task, recipe, seed, run.state_file, run.progress, loss)
 
     return transform
 

@@ -1,0 +1,184 @@
+"""The search's state: it survives kills and damage, asks for nothing twice, and stops in time."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from edgesmith import Budget, targets, zoo
+from edgesmith.core.atomic import write_file
+from edgesmith.core.errors import BadInput, EdgesmithError, Unsupported
+from edgesmith.core.task import ACCURACY, Metric
+from edgesmith.fit import search as searching
+from edgesmith.fit import trial as trials
+from edgesmith.fit.folder import Folder
+from edgesmith.fit.predict import Predictor
+from edgesmith.fit.search import Search, cut_torn_line, open_study, outcome, stale, value
+from edgesmith.fit.space import first, parameters
+from edgesmith.fit.trial import Job, finite, run_trial, tune
+
+SECOND = first(1)[1]
+
+
+@pytest.fixture
+def job(tmp_path):
+    bed = zoo.load("digits-cnn")
+    board = targets.load("stm32f103")
+    return Job(bed.module, bed.task, Predictor(board, bed.task, Budget().within(board), "cnn"), Folder(tmp_path), 0)
+
+
+@pytest.fixture
+def instant(monkeypatch):
+    """Trials that end at once and leave a result as real ones do; the list of their settings."""
+    ran = []
+
+    def run(job, settings):
+        ran.append(settings)
+        result = {"state": "done", "validation": 0.5, "ratios": {}, "settings": settings.to_json(), "seconds": 0.0}
+        write_file(job.folder.trial(settings.to_json()) / "result.json", json.dumps(result))
+        return result
+
+    monkeypatch.setattr(searching, "run_trial", run)
+    return ran
+
+
+def search(job, trials=3, time_s=600.0):
+    return Search(job, trials, time_s, jobs=1, epochs=1, lock=-1, progress=lambda result: None)
+
+
+def test_nothing_is_tried_twice(job, instant):
+    results = search(job, trials=4).run()
+    assert [r["settings"] for r in results] == [s.to_json() for s in first(1)]
+    more = search(job, trials=8)
+    more.run()
+    assert len(instant) == len({str(settings) for settings in instant}) == len(more.results)
+
+
+def test_a_journal_with_a_torn_last_line_goes_on(job, instant):
+    search(job, trials=2).run()
+    with job.folder.study.open("ab") as file:
+        file.write(b'{"op_code": 6, "worker')
+    assert len(search(job, trials=3).run()) == 3
+    assert len(open_study(job.folder.study, 0).get_trials(states=(optuna.trial.TrialState.COMPLETE,))) == 3
+
+
+def test_a_lock_left_by_a_killed_process_is_not_waited_for(job, instant):
+    search(job, trials=1).run()
+    os.symlink(job.folder.study, f"{job.folder.study}.lock")
+    begin = time.monotonic()
+    assert len(search(job, trials=2).run()) == 2
+    assert time.monotonic() - begin < 10, "optuna's own lock is waited for 30 s"
+
+
+def test_a_journal_damaged_inside_is_explained_and_may_be_deleted(job, instant):
+    search(job, trials=2).run()
+    lines = job.folder.study.read_bytes().splitlines(keepends=True)
+    job.folder.study.write_bytes(b"".join([lines[0], b"garbage\n", *lines[1:]]))
+    with pytest.raises(BadInput, match="Delete it"):
+        search(job, trials=3).run()
+    job.folder.study.unlink()
+    assert len(search(job, trials=3).run()) == 3
+    assert len(instant) == 3, "finished trials are taken over without their journal"
+
+
+def test_a_result_written_before_its_trial_was_told_is_taken_over(job, instant):
+    study = open_study(job.folder.study, 0)
+    study.enqueue_trial(parameters(SECOND))
+    trial, settings = search(job)._ask(study, [])
+    searching.run_trial(job, settings)
+    assert search(job, trials=1).run()[0]["settings"] == settings.to_json()
+    assert len(instant) == 1
+
+
+def test_a_trial_killed_between_two_questions_keeps_its_settings(job, instant):
+    study = open_study(job.folder.study, 0)
+    study.enqueue_trial(parameters(SECOND))
+    study.ask().suggest_categorical("criterion", ("none", "l1_norm", "slimming", "taylor"))
+    search(job, trials=5).run()
+    assert SECOND in instant
+
+
+def test_lines_are_cut_only_where_they_are_torn(tmp_path):
+    path = tmp_path / "journal"
+    cut_torn_line(path)
+    for content, kept in ((b"", b""), (b"a\nb\n", b"a\nb\n"), (b"a\nb", b"a\n"), (b"a", b"")):
+        path.write_bytes(content)
+        cut_torn_line(path)
+        assert path.read_bytes() == kept
+
+
+def test_time_ends_a_training_and_the_next_run_goes_on_with_it(job, monkeypatch):
+    settings = replace(first(3)[2], epochs=3)
+    late = replace(job, deadline=time.monotonic())
+    monkeypatch.setattr(trials, "prune", lambda job, settings: job.module)
+    assert run_trial(late, settings) is None
+    place = job.folder.trial(settings.to_json())
+    assert (place / "training.safetensors").is_file() and not (place / "result.json").exists()
+    epochs = []
+    real = trials.Run
+
+    def watched(state_file, progress):
+        return real(state_file, lambda epoch, loss: (epochs.append(epoch), progress(epoch, loss)))
+
+    monkeypatch.setattr(trials, "Run", watched)
+    tune(job, settings, job.module, place)
+    assert epochs == [1, 2], "epoch 0 was kept"
+
+
+def test_out_of_time_leaves_the_trial_for_the_next_run(job, monkeypatch):
+    monkeypatch.setattr(searching, "run_trial", lambda job, settings: None)
+    assert search(job, time_s=0.2).run() == []
+    assert open_study(job.folder.study, 0).get_trials(states=(optuna.trial.TrialState.RUNNING,))
+
+
+def test_a_candidate_that_cannot_be_lowered_fails_alone(job, monkeypatch):
+    def refuse(*words):
+        raise Unsupported("lower: no way for this op")
+
+    monkeypatch.setattr(trials, "compress", refuse)
+    result = run_trial(job, SECOND)
+    assert result["state"] == "failed" and "no way" in result["why"]
+    assert value(result, "max") < 0
+
+
+def test_weights_that_diverge_are_a_failed_candidate(job, monkeypatch):
+    broken = zoo.load("digits-cnn").module
+    next(broken.parameters()).data.view(-1)[0] = float("inf")
+    assert finite(job.module) and not finite(broken)
+    monkeypatch.setattr(trials, "tune", lambda *words: broken)
+    assert run_trial(job, SECOND)["state"] == "failed"
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
+def test_a_killed_worker_is_named_and_nothing_is_lost():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        future = pool.submit(die)
+        with pytest.raises(EdgesmithError, match="worker was killed.*Run the same command again"):
+            outcome(future)
+
+
+def test_gains_are_shares_of_the_metric():
+    def error(validation):
+        return {"state": "done", "validation": validation, "ratios": {}}
+
+    large = [error(100.0), *[error(99.99)] * searching.PATIENCE]
+    small = [error(0.0010), *[error(0.0009)] * searching.PATIENCE]
+    assert stale(large, "min"), "a hundredth of a percent is no gain"
+    assert not stale(small, "min"), "a tenth is"
+
+
+def test_meeting_a_limit_depends_on_the_direction():
+    error = Metric("mean squared error", "min", ACCURACY.compute)
+    assert ACCURACY.meets(0.9, 0.9) and not ACCURACY.meets(0.89, 0.9) and ACCURACY.meets(0.0, None)
+    assert error.meets(0.9, 0.9) and not error.meets(0.91, 0.9)
+    assert (ACCURACY.unit, error.unit) == ("fraction", "mean squared error")
