@@ -1,7 +1,5 @@
 """Every net of the zoo through the whole chain: the same outputs everywhere, the memory that was predicted."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -51,51 +49,34 @@ def program(name: str, precision: str) -> tuple[Graph, tuple[dict[str, np.ndarra
     return graph, tuple(samples_of(graph, task.validation, 2))
 
 
-@dataclass(frozen=True)
-class Linked:
-    """A net on a board."""
-
-    compiled: Compiled
-    firmware: Firmware
-    inputs: tuple[dict[str, np.ndarray], ...]
-
-    @property
-    def graph(self) -> Graph:
-        return self.compiled.graph
-
-
-@pytest.fixture(scope="module", params=CASES, ids="-".join)
-def linked(request, tmp_path_factory) -> Iterator[Linked]:
-    name, precision, board = request.param
-    graph, inputs = program(name, precision)
-    compiled = bind_for(graph, targets.load(board))
-    yield Linked(compiled, linked_firmware(compiled, tmp_path_factory.mktemp(name))[0], inputs)
-
-
-def test_the_board_computes_what_numpy_defines_on_a_stack_as_predicted(linked):
-    """int8 to the byte, floats within the certificate's tolerance; states run on from one input to the next."""
-    definition, target = Interpreted(linked.graph), linked.compiled.target
-    with Emulated(linked.firmware, linked.compiled.program.interface, target) as board:
-        for sample in linked.inputs:
-            wanted, found = definition.run(sample), board.run(sample)
-            for output in linked.graph.outputs:
-                assert first_difference(wanted[output], found[output]) is None
-        stack_bytes = board.last.stack_bytes
-    ram = totals(linked.compiled.program, op_costs(linked.compiled.program, target), target)[1]
-    assert 0 < stack_bytes < 2048
-    assert linked.firmware.ram_bytes + stack_bytes <= ram.value + ram.spread
-
-
-def test_the_linked_memory_is_the_predicted_one(linked):
+def assert_memory_as_predicted(compiled: Compiled, firmware: Firmware) -> None:
     """Arena, states and RAM to the byte, flash within 2% or 1 KB."""
-    compiled, firmware = linked.compiled, linked.firmware
-    face = compiled.program.interface
+    face, target = compiled.program.interface, compiled.target
     assert firmware.symbol("arena").size_bytes == face.arena_bytes >= compiled.program.plan.lower_bound_bytes
     if face.state_bytes:
         assert firmware.symbol("state").size_bytes == face.state_bytes
-    assert firmware.ram_bytes == static_ram_bytes(compiled.program, compiled.target)
-    flash = flash_bytes(compiled.program, compiled.target)
+    assert firmware.ram_bytes == static_ram_bytes(compiled.program, target)
+    flash = flash_bytes(compiled.program, target)
     assert abs(flash - firmware.flash_bytes) <= max(0.02 * firmware.flash_bytes, 1024)
+
+
+@pytest.mark.parametrize(("name", "precision", "board"), CASES)
+def test_the_board_computes_what_numpy_defines_in_the_memory_predicted(name, precision, board, tmp_path):
+    """int8 to the byte, floats within the certificate's tolerance; states run on from one input to the next."""
+    graph, inputs = program(name, precision)
+    target = targets.load(board)
+    compiled = bind_for(graph, target)
+    firmware, _ = linked_firmware(compiled, tmp_path)
+    assert_memory_as_predicted(compiled, firmware)
+    definition = Interpreted(graph)
+    with Emulated(firmware, compiled.program.interface, target) as running:
+        for sample in inputs:
+            wanted, found = definition.run(sample), running.run(sample)
+            for output in graph.outputs:
+                assert first_difference(wanted[output], found[output]) is None
+        stack_bytes = running.last.stack_bytes
+    ram = totals(compiled.program, op_costs(compiled.program, target), target)[1]
+    assert stack_bytes > 0 and firmware.ram_bytes + stack_bytes <= ram.value + ram.spread
 
 
 @pytest.mark.parametrize(("name", "precision"), [(entry.name, "int8") for entry in ENTRIES] + [("vit", "float32")])

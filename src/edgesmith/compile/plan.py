@@ -61,9 +61,7 @@ def plan(
     bound = lower_bound(items, leads)
     placed = [(name, sorted(items, key=key)) for name, key in _orders().items()]
     name, order = min(placed, key=lambda entry: _extent(items, place(entry[1], leads)))
-    if len(items) <= FEW:
-        order = improved(order, leads, bound)
-    offsets = place(order, leads)
+    offsets = place(improved(order, leads, bound) if len(items) <= FEW else order, leads)
     return Plan(items, offsets, _extent(items, offsets), bound, name)
 
 
