@@ -20,6 +20,8 @@ Exit codes: 0 done; 2 wrong usage; 3 bad input; 4 unsupported; 5 nothing fits; 6
 7 something is missing (the message says how to get it); 8 the folder is in use; 130 interrupted.
 """
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="edgesmith",
     help="Fit a trained model to a small device, and prove that it runs there.",
@@ -70,8 +72,9 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        console.print("interrupted; run the same command again to go on")
-        sys.exit(130)
+        result = INTERRUPTED
     except BrokenPipeError:
         sys.exit(0)
+    if result == INTERRUPTED:  # typer, too, turns the keyboard's interrupt into this code
+        console.print("interrupted; run the same command again to go on")
     sys.exit(result if isinstance(result, int) else 0)
