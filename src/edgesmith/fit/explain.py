@@ -159,9 +159,9 @@ def relax(ratios: Mapping[str, float], budget: Budget, target: Target) -> str:
     """
     options, boards = [], []
     for limit, ratio in ratios.items():
-        needed = ROOM * ratio * getattr(budget, limit)
         if ratio <= 1:
             continue
+        needed = ROOM * ratio * getattr(budget, limit)
         if not target.hosted and needed > getattr(target, limit, math.inf):
             boards.append(f"{quantity(limit, needed)} of {LIMITS[limit]}")
         else:
