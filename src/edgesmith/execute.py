@@ -18,7 +18,7 @@ from edgesmith.core.artifact import Artifact
 from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.graph import Graph
-from edgesmith.core.interface import decode, encode
+from edgesmith.core.interface import decode, encode, random_input
 from edgesmith.core.ops import interpret
 from edgesmith.core.target import Target
 from edgesmith.data import load_task
@@ -156,12 +156,3 @@ def _samples(graph: Graph, data: str | None, count: int, trust: bool) -> list[di
         return samples_of(graph, load_task(data, trust).validation, count)
     rng = np.random.default_rng(0)
     return [{name: random_input(graph, name, rng) for name in graph.inputs} for _ in range(count)]
-
-
-def random_input(graph: Graph, name: str, rng: np.random.Generator) -> np.ndarray:
-    """Values over the whole range of an input's type; floats are standard normal."""
-    tensor = graph.tensors[name]
-    if tensor.dtype == "float32":
-        return rng.standard_normal(tensor.shape).astype(np.float32)
-    info = np.iinfo(tensor.dtype)
-    return rng.integers(info.min, info.max, tensor.shape, tensor.dtype, endpoint=True)

@@ -13,7 +13,7 @@ import numpy as np
 from edgesmith.build import Compiled, firmware, host_library
 from edgesmith.compile.emit.model import Program
 from edgesmith.core.errors import DoesNotFit
-from edgesmith.core.graph import Tensor
+from edgesmith.core.interface import random_input
 from edgesmith.core.reading import Kind, Reading
 from edgesmith.core.target import Target
 from edgesmith.cost import OpCost, op_costs, totals
@@ -240,16 +240,7 @@ def _traced(program: Program, inputs: Mapping[str, np.ndarray]) -> list[float]:
 def random_inputs(program: Program) -> dict[str, np.ndarray]:
     """Seeded inputs of the program's types: costs hardly depend on the values."""
     rng = np.random.default_rng(0)
-    return {port.tensor.name: _random(port.tensor, rng) for port in program.interface.inputs}
-
-
-def _random(tensor: Tensor, rng: np.random.Generator) -> np.ndarray:
-    if tensor.dtype == "float32":
-        return rng.standard_normal(tensor.shape).astype(np.float32)
-    if tensor.dtype == "bool":
-        return rng.integers(0, 2, tensor.shape).astype(bool)
-    info = np.iinfo(tensor.dtype)
-    return rng.integers(info.min, info.max, tensor.shape, np.dtype(tensor.dtype), endpoint=True)
+    return {port.tensor.name: random_input(program.graph, port.tensor.name, rng) for port in program.interface.inputs}
 
 
 def memory_table(program: Program) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from edgesmith.core import artifact as artifacts
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.budget import Budget
 from edgesmith.core.graph import Graph
-from edgesmith.core.interface import decode, encode, layout
+from edgesmith.core.interface import decode, encode, layout, random_input
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.core.task import Split, Task
@@ -127,7 +127,7 @@ def write_artifact(
         source: the float graph with its formats, from which the program was made; kept under source/.
     """
     graph, target = realized.graph, realized.compiled.target
-    vectors = test_vectors(graph, task) if task else []
+    vectors = test_vectors(graph, task)
     flash = f"{realized.readings['flash'].value:,.0f} bytes with start-up code"
     files = {n: text.encode() for n, text in project_files(realized.compiled.program, target, vectors, flash).items()}
     files |= {f"source/{name}": data for name, data in artifacts.graph_files(source).items()}
@@ -147,7 +147,15 @@ def write_artifact(
     return artifacts.save(folder, graph, described, files)
 
 
-def test_vectors(graph: Graph, task: Task) -> Sequence[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
-    """Stored inputs from the validation split with the outputs they give here, in order from the initial state."""
+def test_vectors(graph: Graph, task: Task | None) -> Sequence[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Stored inputs with the outputs they give here, in order from the initial state.
+
+    The inputs are those of the validation split; without a task they are random.
+    """
     runner = native(graph)
-    return [(sample, runner.run(sample)) for sample in samples_of(graph, task.validation, VECTORS)]
+    if task:
+        samples = samples_of(graph, task.validation, VECTORS)
+    else:
+        rng = np.random.default_rng(0)
+        samples = [{name: random_input(graph, name, rng) for name in graph.inputs} for _ in range(VECTORS)]
+    return [(sample, runner.run(sample)) for sample in samples]

@@ -9,7 +9,7 @@ import numpy as np
 from edgesmith.compile.emit import model_files
 from edgesmith.compile.emit.model import Program, bind
 from edgesmith.core.graph import Graph
-from edgesmith.execute import random_input
+from edgesmith.core.interface import random_input
 from edgesmith.run.native import Native
 from edgesmith.toolchain import compile_library
 from edgesmith.verify import Interpreted, first_difference

@@ -21,7 +21,7 @@ from edgesmith.core import artifact as artifacts
 from edgesmith.core import ops
 from edgesmith.core.errors import EdgesmithError
 from edgesmith.core.graph import Graph
-from edgesmith.execute import random_input
+from edgesmith.core.interface import random_input
 from fuzz.mutants import Files, mutant
 
 MEMORY_BYTES = 3 << 30  # of address space, the libraries' own included

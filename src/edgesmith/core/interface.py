@@ -73,6 +73,17 @@ def decode(tensor: Tensor, stored: np.ndarray) -> np.ndarray:
     return tensor.format.dequantize(stored) if tensor.format and stored.dtype.kind in "iu" else stored
 
 
+def random_input(graph: Graph, name: str, rng: np.random.Generator) -> np.ndarray:
+    """Stored values over the whole range of an input's type; floats are standard normal."""
+    tensor = graph.tensors[name]
+    if tensor.dtype == "float32":
+        return rng.standard_normal(tensor.shape).astype(np.float32)
+    if tensor.dtype == "bool":
+        return rng.integers(0, 2, tensor.shape).astype(bool)
+    info = np.iinfo(tensor.dtype)
+    return rng.integers(info.min, info.max, tensor.shape, np.dtype(tensor.dtype), endpoint=True)
+
+
 def layout(graph: Graph) -> Mapping[str, Any]:
     """The inputs and outputs as the manifest describes them to a user."""
 
