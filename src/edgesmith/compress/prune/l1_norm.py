@@ -15,7 +15,7 @@ from edgesmith.core.card import Card, Claim, Source, method
         source=Source("Li et al.", 2016, "arXiv:1608.08710"),
         claims=(
             Claim(
-                "filters of small L1 norm cost the least accuracy (here by under the five points asked for: does not hold)",
+                "filters of small L1 norm cost the least accuracy (here by less than the criterion: does not hold)",
                 experiment="benchmarks/claims/compress/l1_norm.py",
             ),
         ),
