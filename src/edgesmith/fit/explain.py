@@ -173,6 +173,7 @@ def relax(ratios: Mapping[str, float], budget: Budget, target: Target) -> str:
 def figure(value: float, metric: Metric) -> str:
     """A value of the task's metric, rounded to the worse side so that what is advised is reached.
 
+    >>> from edgesmith.core.task import ACCURACY
     >>> figure(0.98998, ACCURACY), figure(0.98998, Metric("mean squared error", "min", ACCURACY.compute))
     ('98.99%', '0.99')
     """
