@@ -132,22 +132,24 @@ def fit(
     folder.check_vacant()
     with locked(folder.path) as lock, _one_thread():
         folder.check(_identity(module, task, board, budget, name, effort))
-        begin = time.monotonic()
-        predictor = Predictor(board, task, budget, name)
-        job = Job(module, task, predictor, folder, effort.seed, effort.augment)
-        before = realize(compiled_graph(float_graph(job)), board)
-        jobs = effort.jobs or os.cpu_count() or 1
-        search = Search(job, effort.trials, effort.time_s, jobs, effort.epochs, lock, lambda r: progress(said(r)))
-        results = search.run()
-        proof = prove(job, results, progress)
-        data = document(job, results, proof, before, command, time.monotonic() - begin)
-        write_file(folder.path / "report.json", json.dumps(data, indent=1) + "\n")
-        write_report(data, folder.path / "report.html")
-        if proof.best is None:
-            raise DoesNotFit(
-                f"fit: {data['outcome']['message']}. What would fit: {'; '.join(data['outcome']['advice'])}."
-            )
-        return Fit(folder.path, _artifact(job, proof), tuple(data["candidates"]), data)
+        job = Job(module, task, Predictor(board, task, budget, name), folder, effort.seed, effort.augment)
+        return _search_and_prove(job, effort, lock, command, progress)
+
+
+def _search_and_prove(job: Job, effort: Effort, lock: int, command: str, progress: Progress) -> Fit:
+    """The work of `fit` in a folder that is its own."""
+    begin = time.monotonic()
+    before = realize(compiled_graph(float_graph(job)), job.predictor.target)
+    jobs = effort.jobs or os.cpu_count() or 1
+    search = Search(job, effort.trials, effort.time_s, jobs, effort.epochs, lock, lambda r: progress(said(r)))
+    results = search.run()
+    proof = prove(job, results, progress)
+    data = document(job, results, proof, before, command, time.monotonic() - begin)
+    write_file(job.folder.path / "report.json", json.dumps(data, indent=1) + "\n")
+    write_report(data, job.folder.path / "report.html")
+    if proof.best is None:
+        raise DoesNotFit(f"fit: {data['outcome']['message']}. What would fit: {'; '.join(data['outcome']['advice'])}.")
+    return Fit(job.folder.path, _artifact(job, proof), tuple(data["candidates"]), data)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class Search:
         study = open_study(self.job.folder.study, self.job.seed)
         self._resume(study)
         deadline = time.monotonic() + self.time_s
-        with _workers(self.jobs, replace(self.job, deadline=deadline), self.lock) as submit:
+        with _Workers(self.jobs, replace(self.job, deadline=deadline), self.lock) as submit:
             running: dict[Future[dict[str, Any] | None], optuna.Trial] = {}
             while True:
                 while len(running) < self.jobs and not self._enough(len(running), deadline):
@@ -201,7 +201,7 @@ def stale(results: list[dict[str, Any]], direction: str) -> bool:
     return max(values[-PATIENCE:]) < best + GAIN * abs(best)
 
 
-class _workers:
+class _Workers:
     """Processes that share the job by fork; where there is no safe fork, the trials run in this process."""
 
     def __init__(self, jobs: int, job: Job, lock: int) -> None:
