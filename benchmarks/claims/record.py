@@ -53,7 +53,7 @@ def compared(
     return Finding(claim, paper, other, middle, unit, spread, criterion, holds, "" if holds else reason)
 
 
-def record(method: str, system: str, findings: Sequence[Finding], omits: Sequence[str], begin: float) -> None:
+def record(method: str, system: int | None, findings: Sequence[Finding], omits: Sequence[str], begin: float) -> None:
     """Write the results of one method, and print them."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     data = {

@@ -48,7 +48,7 @@ def main() -> None:
         found["teacher"],
         lambda labels, taught: taught - labels >= 0.005,
     )
-    record("kd", "", [finding], ["MNIST", "speech", "specialists"], begin)
+    record("kd", None, [finding], ["MNIST", "speech", "specialists"], begin)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def main() -> None:
             lambda random, largest: largest < random,
         ),
     ]
-    record("l1_norm", "", findings, ["ImageNet", "retraining"], begin)
+    record("l1_norm", None, findings, ["ImageNet", "retraining"], begin)
 
 
 if __name__ == "__main__":
