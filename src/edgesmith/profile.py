@@ -1,6 +1,5 @@
 """What each layer of a bound program costs on a target: counted on an emulated board, timed here, or predicted."""
 
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from edgesmith.cost import OpCost, op_costs, totals
 from edgesmith.emulate import Call, cost
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
+from edgesmith.targets.machine import is_here
 from edgesmith.toolchain import Firmware
 
 WARM_UP, RUNS = 5, 50  # of a timing on this machine; half of the spread is stable to a tenth from 30 runs on
@@ -140,7 +140,7 @@ def profile(program: Program, target: Target, measure: bool = True) -> Profile:
 def _executed(program: Program, target: Target, predicted: Sequence[OpCost]) -> Execution:
     if target.emulated:
         return _emulated(program, target)
-    if target.hosted and target.isa == "x86-64" and platform.machine().lower() in ("x86_64", "amd64"):
+    if is_here(target):
         return _timed(program, target)
     return _predicted(program, target, predicted)
 

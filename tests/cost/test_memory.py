@@ -6,9 +6,10 @@ import pytest
 
 from cost.nets import random_net, recurrent_net
 from edgesmith import targets
-from edgesmith.build import bind_for, firmware
-from edgesmith.cost import flash_bytes, static_ram_bytes
+from edgesmith.build import bind_for, firmware, host_library
+from edgesmith.cost import flash_bytes, op_costs, static_ram_bytes, totals
 from edgesmith.cost.memory import struct_bytes
+from edgesmith.targets.machine import is_here
 from kernels.calling import struct_of
 
 BOARDS = ("rp2040", "stm32f103", "nucleo-l4r5zi", "stm32h743", "nrf5340", "esp32c3")
@@ -45,3 +46,13 @@ def test_a_parameter_struct_has_the_size_a_compiler_gives_it(precision):
     program = bind_for(random_net(4, precision), targets.load("stm32f103")).program
     for kernel in filter(None, program.kernels):
         assert struct_bytes(kernel) == ctypes.sizeof(struct_of(kernel.fields))
+
+
+@pytest.mark.skipif(not is_here(targets.load("x86-64")), reason="this machine is no x86-64")
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_predicted_flash_is_near_the_library_built_here(precision):
+    graph, target = random_net(5, precision), targets.load("x86-64")
+    program = bind_for(graph, target).program
+    reading = totals(program, op_costs(program, target), target)[0]
+    built = host_library(program).stat().st_size
+    assert abs(reading.value - built) <= (reading.spread or 0)

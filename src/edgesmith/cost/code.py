@@ -14,7 +14,7 @@ from edgesmith.core.cache import cache_folder
 from edgesmith.core.target import Target
 from edgesmith.kernels.abi import FOLDER
 from edgesmith.kernels.costs import digest
-from edgesmith.toolchain import compile_firmware
+from edgesmith.toolchain import compile_firmware, compile_library
 from edgesmith.toolchain.firmware import SUPPORT
 
 # What holds every kernel there is; the board itself may be smaller.
@@ -45,6 +45,16 @@ def code_size(program: Program, target: Target) -> CodeSize:
     wanted = {(kernel.source, kernel.function) for kernel in program.kernels if kernel}
     extra = ("memcpy",) if program.graph.states else ()
     return _sized(tuple(sorted(wanted)), extra, target.compiler_flags, _Board(target))
+
+
+def library_bytes(program: Program) -> int:
+    """Size of a shared library of the program's kernels alone on this machine, from the cache after the first time.
+
+    Raises:
+        Missing: there is no compiler.
+    """
+    sources = sorted({kernel.source for kernel in program.kernels if kernel})
+    return compile_library(sources, [FOLDER / "include"]).stat().st_size
 
 
 class _Board:

@@ -1,6 +1,6 @@
 """What a candidate will cost on the target, from its graph alone, before anything is trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,11 +18,13 @@ from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.cost import OpCost, op_costs, totals
 from edgesmith.lower import channels_last_input, lower, with_normalize
+from edgesmith.profile import profile
+from edgesmith.targets.machine import is_here
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predicted cost of one inference on the target; every figure is an estimate, arena and weights are exact.
+    """Cost of one inference before training: estimated, arena and weights exactly; on this machine measured.
 
     Attributes:
         ops: cost of each op, for tables and for pruning.
@@ -91,10 +93,13 @@ def raw_example(task: Task) -> torch.Tensor:
 
 
 def predict(compiled: Compiled, target: Target) -> Prediction:
-    """Cost of a program bound to the target's kernels."""
+    """Cost of a program bound to the target's kernels; on this machine it is measured, since that is as quick."""
     ops = op_costs(compiled.program, target)
-    flash, ram, latency, energy = totals(compiled.program, ops, target)
-    return Prediction(flash, ram, latency, energy, ops)
+    if not is_here(target):
+        return Prediction(*totals(compiled.program, ops, target), ops)
+    found = profile(compiled.program, target)
+    timed = tuple(replace(op, cycles=layer.cycles) for op, layer in zip(ops, found.layers, strict=True))
+    return Prediction(found.flash, found.ram, found.latency, found.energy, timed)
 
 
 def _share(op: OpCost, limit: str, prediction: Prediction) -> float:

@@ -56,3 +56,8 @@ def _ram(target: Target) -> Memory:
     if "SC_PHYS_PAGES" not in names:
         return target.memory("ram")
     return replace(target.memory("ram"), size_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def is_here(target: Target) -> bool:
+    """Whether the target is this machine, so that it can be measured."""
+    return target.isa == "x86-64" and platform.machine().lower() in ("x86_64", "amd64")
