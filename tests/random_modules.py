@@ -42,7 +42,8 @@ def convolution(rng: np.random.Generator, channels: int, out: int) -> nn.Sequent
     """A convolution with its batch norm, now and then, and an activation."""
     kernel, groups = int(rng.integers(1, 4)), channels if out == channels and rng.random() < 0.5 else 1
     stride = int(rng.integers(1, 3)) if out != channels else 1
-    padding = int(rng.integers(0, 2)) if out != channels else "same"
+    # Three strided convolutions without padding would leave a window larger than the image.
+    padding = (int(rng.integers(0, 2)) if stride == 1 else kernel // 2) if out != channels else "same"
     layers: list[nn.Module] = [nn.Conv2d(channels, out, kernel, stride, padding, groups=groups)]
     if rng.random() < 0.6:
         norm = nn.BatchNorm2d(out)
