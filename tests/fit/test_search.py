@@ -19,7 +19,7 @@ from edgesmith.fit import search as searching
 from edgesmith.fit import trial as trials
 from edgesmith.fit.folder import Folder
 from edgesmith.fit.predict import Predictor
-from edgesmith.fit.search import Search, cut_torn_line, open_study, outcome, stale, value
+from edgesmith.fit.search import Search, cut_torn_line, hopeless, open_study, outcome, stale, value
 from edgesmith.fit.space import first, parameters
 from edgesmith.fit.trial import Job, finite, run_trial, tune
 
@@ -58,6 +58,22 @@ def test_nothing_is_tried_twice(job, instant):
     more = search(job, trials=8)
     more.run()
     assert len(instant) == len({str(settings) for settings in instant}) == len(more.results)
+
+
+def test_what_a_finished_candidate_rules_out_is_not_tried():
+    as_it_is, int8, pruned, _ = first(1)
+
+    def tried(settings, state, ratio):
+        return {"settings": settings.to_json(), "state": state, "ratios": {"flash_bytes": ratio}}
+
+    too_large = [tried(as_it_is, "done", 9.0), tried(replace(pruned, precision="float32", fill=0.85), "too big", 8.0)]
+    assert hopeless(replace(as_it_is, calibration="entropy"), too_large), "calibration changes no cost"
+    assert hopeless(replace(pruned, precision="float32", criterion="slimming", fill=0.7), too_large)
+    assert not hopeless(replace(pruned, precision="float32", fill=1.0), too_large), "it has more room"
+    assert not hopeless(int8, too_large) and not hopeless(pruned, too_large), "another precision"
+    assert not hopeless(replace(int8, calibration="entropy"), [tried(int8, "done", 0.9)])
+    at_the_floor = {**tried(replace(pruned, fill=0.5), "too big", 0.0), "floor": 0.8}
+    assert hopeless(replace(pruned, fill=0.7), [at_the_floor]) and not hopeless(pruned, [at_the_floor])
 
 
 def test_a_journal_with_a_torn_last_line_goes_on(job, instant):

@@ -94,7 +94,7 @@ class Search:
         return None if settings is None else self.job.folder.result(settings)
 
     def _ask(self, study: optuna.Study, running: Sequence[dict[str, Any]]) -> tuple[optuna.Trial, Settings] | None:
-        """The next candidate that was not tried yet; None when the search asks for nothing new."""
+        """The next candidate that was not tried yet and may fit; None when the search asks for nothing new."""
         for _ in range(REPEATS):
             trial = study.ask()
             settings = suggest(trial, self.epochs)
@@ -104,6 +104,8 @@ class Search:
                 self._tell(study, trial, known)
             elif settings.to_json() in running:
                 study.tell(trial, state=TrialState.FAIL)
+            elif hopeless(settings, self.results):
+                study.tell(trial, NOT_DONE)
             else:
                 return trial, settings
         return None
@@ -117,9 +119,11 @@ class Search:
             self.progress(result)
 
     def _enough(self, running: int, deadline: float) -> bool:
-        if time.monotonic() >= deadline or len(self.results) + running >= self.trials:
+        """Whether to start no more; what was refused unseen costs seconds and does not count."""
+        tried = [result for result in self.results if result["state"] != "too big"]
+        if time.monotonic() >= deadline or len(tried) + running >= self.trials:
             return True
-        return len(self.results) >= len(first(self.epochs)) and stale(self.results, self.job.task.metric.direction)
+        return len(self.results) >= len(first(self.epochs)) and stale(tried, self.job.task.metric.direction)
 
 
 class _Alone(JournalFileOpenLock):
@@ -190,6 +194,22 @@ def value(result: dict[str, Any], direction: str) -> float:
     if result["state"] != "done" or worst > 1:
         return NOT_DONE * max(worst, 1.0)
     return float(result["validation"]) if direction == "max" else -float(result["validation"])
+
+
+def hopeless(settings: Settings, results: Sequence[dict[str, Any]]) -> bool:
+    """Whether a finished candidate shows already that these settings cannot fit.
+
+    Without pruning the precision alone settles the cost; and what no pruning reached, none will with less room.
+    """
+    for result in results:
+        tried = Settings(**result["settings"])
+        if tried.precision != settings.precision or (tried.criterion == "none") != (settings.criterion == "none"):
+            continue
+        unpruned = settings.criterion == "none" and max(result["ratios"].values(), default=0.0) > 1
+        too_big = result["state"] == "too big" and settings.fill <= tried.fill
+        if unpruned or too_big or result.get("floor", 0.0) > settings.fill:
+            return True
+    return False
 
 
 def stale(results: list[dict[str, Any]], direction: str) -> bool:

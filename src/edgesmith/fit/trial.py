@@ -14,7 +14,7 @@ from torch import nn
 from edgesmith.compile.integerize import integerize
 from edgesmith.compress.distill import kd
 from edgesmith.compress.prune import l1_norm, slimming, taylor
-from edgesmith.compress.prune.greedy import Transform
+from edgesmith.compress.prune.greedy import AtTheFloor, Transform
 from edgesmith.compress.quantize import ptq
 from edgesmith.core.artifact import graph_files, graph_from
 from edgesmith.core.atomic import write_file
@@ -81,6 +81,8 @@ def run_trial(job: Job, settings: Settings) -> dict[str, Any] | None:
 def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
     try:
         shaped = prune(job, settings)
+    except AtTheFloor as error:
+        return {"state": "too big", "why": str(error), "ratios": {}, "floor": error.worst}
     except DoesNotFit as error:
         return {"state": "too big", "why": str(error), "ratios": {}}
     except Unsupported as error:

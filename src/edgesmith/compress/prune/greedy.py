@@ -31,6 +31,14 @@ class Pressure:
     layers: Mapping[str, float]
 
 
+class AtTheFloor(DoesNotFit):
+    """No channel is left to remove; `worst` is the ratio of the cost to its limit there."""
+
+    def __init__(self, worst: float) -> None:
+        super().__init__(f"prune: all sets are at {MIN_CHANNELS} channels, the cost at {worst:.2f} of its limit.")
+        self.worst = worst
+
+
 Cost = Callable[[nn.Module], Pressure]
 Importance = Callable[[nn.Module, Coupled], Tensor]
 Transform = Callable[[nn.Module, Task], nn.Module]
@@ -52,7 +60,8 @@ def prune_to_fit(
         until: stop when the worst ratio is at most this.
 
     Raises:
-        DoesNotFit: every set is at its smallest and the cost is still above the limit.
+        AtTheFloor: every set is at its smallest and the cost is still above the limit.
+        DoesNotFit: so it is after MAX_STEPS rounds.
     """
     if multiple < 1:
         raise BadInput(f"prune: multiple is {multiple}; need at least 1.")
@@ -70,9 +79,7 @@ def prune_to_fit(
             share = max(min(STEP, 1 - until / pressure.worst), 0.02)
             chosen = choose(pruned, sets, pressure, importance, share, multiple)
             if not chosen:
-                raise DoesNotFit(
-                    f"prune: all sets are at {MIN_CHANNELS} channels, the cost at {pressure.worst:.2f} of its limit."
-                )
+                raise AtTheFloor(pressure.worst)
             pruned = remove(pruned, example, chosen)
         raise DoesNotFit(f"prune: still {cost(pruned).worst:.2f} of the limit after {MAX_STEPS} rounds.")
 
