@@ -7,7 +7,7 @@ import pytest
 from edgesmith import Budget, targets, zoo
 from edgesmith.core.budget import LIMITS
 from edgesmith.core.task import ACCURACY, Metric
-from edgesmith.fit.explain import Miss, figure, heaviest, relax, smallest, why_nothing_fits
+from edgesmith.fit.explain import Miss, figure, heaviest, quantity, relax, smallest, why_nothing_fits
 from edgesmith.fit.predict import Predictor
 
 BOARD = targets.load("stm32f103")
@@ -37,14 +37,23 @@ def test_a_limit_below_the_smallest_net_is_named_with_what_would_fit(bed):
     assert "even with every layer at 4 channels" in message and "flash is" in message
     advised = re.search(r"--max-flash ([0-9.]+)KB", advice[0])
     assert advised and floor.flash.value <= float(advised[1]) * 1024 <= 1.1 * floor.flash.value
-    assert len(advice) == 1 + len(heaviest(floor, "flash_bytes"))
+    weights = sum(op.constant_bytes for op in floor.ops)
+    assert advice[1].startswith(f"{quantity('flash_bytes', floor.flash.value - weights)} of it is code")
+    assert len(advice) == 2 + len(heaviest(floor, "flash_bytes"))
 
 
 def test_the_layers_blamed_are_those_that_weigh_most(bed):
-    floor = smallest(Predictor(BOARD, bed.task, Budget(), "cnn"), bed.module, bed.task)
+    whole = Predictor(BOARD, bed.task, Budget(), "cnn").predict(bed.module, "int8")
     for limit, weight in (("flash_bytes", "constant_bytes"), ("latency_ms", "cycles")):
-        most = max(floor.ops, key=lambda op: getattr(op, weight))
-        assert heaviest(floor, limit)[0].startswith(most.layer)
+        most = max(whole.ops, key=lambda op: getattr(op, weight))
+        assert heaviest(whole, limit)[0].startswith(most.layer)
+
+
+def test_a_layer_that_weighs_little_is_not_blamed(bed):
+    """At the smallest shape nearly all of the flash is code."""
+    floor = smallest(Predictor(BOARD, bed.task, Budget(flash_bytes=3000), "cnn"), bed.module, bed.task)
+    assert max(op.constant_bytes for op in floor.ops) < 0.1 * floor.flash.value
+    assert heaviest(floor, "flash_bytes") == []
 
 
 def test_too_inaccurate_says_how_far_and_what_would_reach_it(bed):

@@ -94,17 +94,22 @@ def _too_small(broken: dict[str, float], floor: Prediction, budget: Budget, targ
         f"{ratio:.1f}x the limit of {quantity(limit, wanted)}"
     )
     advice = [f"{relax(broken, budget, target)}: the smallest net of this shape would then fit, its accuracy unknown"]
+    code = found - sum(op.constant_bytes for op in floor.ops)
+    if limit == "flash_bytes" and code > found / 2:
+        advice.append(f"{quantity(limit, code)} of it is code, not weights: a net of fewer kinds of op needs less")
     advice += [f"make {op} smaller: it holds much of the {name}" for op in heaviest(floor, limit)]
     return message, advice
 
 
 def heaviest(prediction: Prediction, limit: str, count: int = 2) -> list[str]:
-    """The layers that weigh most on a limit."""
+    """The layers that weigh most on a limit, and at least a tenth of the whole figure."""
 
     def weight(op: Any) -> float:
         return {"flash_bytes": op.constant_bytes, "ram_bytes": op.peak_bytes}.get(limit, op.cycles)
 
-    ops = sorted((op for op in prediction.ops if weight(op) > 0), key=weight, reverse=True)[:count]
+    whole = {"flash_bytes": prediction.flash.value, "ram_bytes": prediction.ram.value}
+    least = 0.1 * whole.get(limit, sum(op.cycles for op in prediction.ops))
+    ops = sorted((op for op in prediction.ops if weight(op) > least), key=weight, reverse=True)[:count]
     return [f"{op.layer} ({op.kind})" for op in ops]
 
 
