@@ -10,7 +10,7 @@ import numpy as np
 
 from edgesmith.build import bind_for, firmware, native
 from edgesmith.compile.integerize import integerize
-from edgesmith.compile.integerize.agreement import layer_agreement
+from edgesmith.compile.integerize.agreement import LIMITS, layer_agreement
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops import interpret
@@ -83,6 +83,8 @@ def against_torch(source: Graph, samples: Sequence[Inputs]) -> Relation:
     said = (
         f"{differing / max(values, 1):.3%} of {values:,} values in {len(found)} layers differ, by at most {most} steps"
     )
+    if wider := sorted({a.kind for a in found} & set(LIMITS)):
+        said += f"; the wider limits of docs/numbers.md apply to {', '.join(wider)}"
     broken = [a for a in found if not a.holds]
     if broken:
         worst = broken[0]

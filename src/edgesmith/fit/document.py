@@ -13,12 +13,14 @@ from torch import nn
 from edgesmith import __version__
 from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Reading
+from edgesmith.core.target import Target
 from edgesmith.core.task import Metric, Task
 from edgesmith.fit.explain import OPTIONS, figure, quantity
 from edgesmith.fit.trial import Job, weights_sha256
 from edgesmith.lower import lift, with_normalize
 from edgesmith.measure.trust import HOW, confusion, trust
 from edgesmith.realize import Realized, board_accuracy, host_accuracy
+from edgesmith.targets.machine import is_here
 from edgesmith.training.evaluate import predict, predict_raw
 from edgesmith.verify import Relation
 
@@ -71,7 +73,7 @@ def document(
         "outcome": {"fits": proof.best is not None, "message": proof.message, "advice": proof.advice},
         "budget": budget.to_json(),
         "candidates": [_candidate(i, r, proof.best) for i, r in enumerate(results)],
-        "candidates_how": "Accuracy is that of the validation split; memory, latency and energy are predicted.",
+        "candidates_how": f"Accuracy is that of the validation split; memory and latency are {obtained(target)}.",
         "reproduce": reproduce(job, command, seconds),
     }
     float_reading = _metric(job.task, predict(job.module, job.task.test, job.task.normalize), "PyTorch, float32")
@@ -105,6 +107,11 @@ def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_rea
         sections["confusion"] = {"of": "the compiled C", "classes": list(task.classes), "counts": counts}
         sections["trust"] = {"classes": list(task.classes), "how": HOW, "steps": trust_steps(job, source)}
     return sections
+
+
+def obtained(target: Target) -> str:
+    """How the candidates' figures came about."""
+    return "measured here, before training" if is_here(target) else "predicted, before training"
 
 
 def label(best: dict[str, Any] | None) -> str:
