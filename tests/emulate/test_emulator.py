@@ -229,6 +229,7 @@ def test_too_many_arguments_are_refused(board):
 def test_a_lost_worker_is_said(tmp_path):
     with emulate(tmp_path) as board:
         board._process.kill()
+        board._process.wait()
         with pytest.raises(Unsupported, match="worker process ended"):
             board.call("countdown", 1)
 

@@ -1,5 +1,6 @@
 """Run functions of a firmware on an emulated board that has exactly the board's memories."""
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -115,7 +116,8 @@ class Emulator:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):  # a request that the worker did not live to read
+                    stream.close()
 
     def call(self, symbol: str, *arguments: int) -> Call:
         """Call a function with up to four integer or pointer arguments and count what it executes.
