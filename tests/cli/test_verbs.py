@@ -105,3 +105,14 @@ def test_a_budget_that_nothing_meets_ends_with_5_and_a_report(edgesmith, tmp_pat
     assert ended.code == 5 and "does not fit" in ended.out and "relax --max-ram" in ended.out
     assert "DoesNotFit: fit: nothing fits." in ended.err
     assert (tmp_path / "fit" / "report.html").is_file() and not (tmp_path / "fit" / "best").exists()
+
+
+def test_experiments_run_one_after_the_other_and_the_worst_code_is_kept(edgesmith, monkeypatch, tmp_path):
+    folder = tmp_path / "benchmarks" / "claims" / "compile"
+    folder.mkdir(parents=True)
+    (folder / "i_vit.py").write_text("print('first')")
+    (folder / "other.py").write_text("raise SystemExit(2)")
+    monkeypatch.chdir(tmp_path)
+    ended = edgesmith("reproduce", "i-vit", "other", "i_vit")
+    assert (ended.code, ended.out.split()) == (2, ["first", "first"])
+    assert "no experiment for 'what'" in edgesmith("reproduce", "i-vit", "what").err

@@ -81,17 +81,25 @@ def _backed(card: Card) -> str:
 
 
 def reproduce(
-    method: Annotated[str | None, typer.Argument(help="A method's name; without one, list the experiments.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="METHOD...", help="Methods' names; without any, list the experiments.")
+    ] = None,
 ) -> None:
-    """Run the experiment behind a method's claim."""
+    """Run the experiments behind methods' claims, one after the other."""
     folder = Path.cwd() / "benchmarks" / "claims"
     if not folder.is_dir():
         raise Missing(f"reproduce: no benchmarks/claims in {Path.cwd()}. Run this in a checkout of edgesmith's source.")
     scripts = {path.stem: path for path in sorted(folder.glob("*/*.py"))}
-    if method is None:
+    if not names:
         rows = [[name, str(path.relative_to(Path.cwd()))] for name, path in scripts.items()]
         return table(["method", "experiment"], rows)
-    if method not in scripts:
-        raise BadInput(f"reproduce: no experiment for {method!r}; there are: {', '.join(scripts) or 'none'}.")
-    note(f"running {scripts[method].relative_to(Path.cwd())}")
-    raise typer.Exit(subprocess.run([sys.executable, str(scripts[method])], check=False).returncode)
+    wanted = [name.replace("-", "_") for name in names]  # papers hyphenate, files cannot
+    if unknown := [name for name, file in zip(names, wanted, strict=True) if file not in scripts]:
+        raise BadInput(f"reproduce: no experiment for {unknown[0]!r}; there are: {', '.join(scripts) or 'none'}.")
+    codes = [_run(scripts[name]) for name in wanted]
+    raise typer.Exit(max(codes))
+
+
+def _run(script: Path) -> int:
+    note(f"running {script.relative_to(Path.cwd())}")
+    return abs(subprocess.run([sys.executable, str(script)], check=False).returncode)
