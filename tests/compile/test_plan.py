@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from edgesmith.compile.plan import ALIGNMENT, improved, lower_bound, place, plan
-from edgesmith.compile.storage import Buffer, buffers
+from edgesmith.compile.memory.plan import ALIGNMENT, improved, lower_bound, place, plan
+from edgesmith.compile.memory.storage import Buffer, buffers
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.kernels.kernel import raster_lead_bytes
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgesmith.compile.emit.model import Program
-from edgesmith.compile.storage import Buffer
+from edgesmith.compile.memory.storage import Buffer
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.core.ops import attrs_of, spec_of
 from edgesmith.core.target import Target

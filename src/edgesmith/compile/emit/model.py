@@ -8,7 +8,7 @@ import numpy as np
 
 from edgesmith.compile.emit.prepare import keep_old_states, roots, separate_constants
 from edgesmith.compile.emit.text import C_TYPES, array, comment, identifier, identifiers, literal
-from edgesmith.compile.plan import ALIGNMENT, Plan, plan
+from edgesmith.compile.memory.plan import ALIGNMENT, Plan, plan
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph, Op, Tensor

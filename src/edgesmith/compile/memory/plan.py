@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgesmith.compile.storage import Buffer, buffers, overlaps
+from edgesmith.compile.memory.storage import Buffer, buffers, overlaps
 from edgesmith.core.graph import Graph
 
 ALIGNMENT = 16  # bytes: enough for any element type and for 128-bit loads
