@@ -1,131 +1,167 @@
-"""Which tensors share one buffer: reshapes are the same bytes, and some ops may write over their input."""
+"""The buffers of a graph: what lies in each, which bytes of it are in use when, and which may overlap."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
-from edgesmith.core.graph import Graph, Op
+from edgesmith.compile.memory.sharing import Sharing, Span
+from edgesmith.core.graph import Graph
 
-# Ops whose kernel reads each element of the input before it writes that element of the output, and nothing after.
-UNARY = (
-    "clamp leaky_relu hardswish hardsigmoid sigmoid tanh gelu silu sqrt rsqrt exp log abs neg affine rescale_s8 lookup"
-)
-BINARY = "add sub mul div add_s8 mul_s8 div_s8"
-OVERWRITES: Mapping[str, int] = {**dict.fromkeys(UNARY.split(), 1), **dict.fromkeys(BINARY.split(), 2)}
+ALIGNMENT = 16  # bytes, of a buffer: enough for any element type and for 128-bit loads
 
 
 @dataclass(frozen=True)
-class Buffer:
-    """Bytes in the arena and when they are in use.
+class Part:
+    """Bytes of a buffer and when they are in use.
 
     Attributes:
-        name: of the first tensor in it, or "<op>:scratch".
-        tensors: all tensors that live in it, at offset 0.
-        first, last: indices of the first and last op that use it; inputs start at 0, kept tensors end at len(ops).
+        name: of the tensor that they hold first, or "<op>:scratch"; a tensor's further parts add where they begin.
+        offset: in the buffer.
+        first, last: indices of the first and last op that use them; inputs start at 0, kept tensors end at len(ops).
     """
 
     name: str
-    tensors: tuple[str, ...]
+    offset: int
     nbytes: int
     first: int
     last: int
 
+    @property
+    def end(self) -> int:
+        """Offset behind it."""
+        return self.offset + self.nbytes
 
-def buffers(graph: Graph, scratch_bytes: Mapping[int, int], in_place: Collection[int] = ()) -> tuple[Buffer, ...]:
-    """All buffers of a graph: results and inputs, merged where they can be, and each op's scratch.
 
-    Args:
-        scratch_bytes: op index to the bytes its kernel needs beside its tensors.
-        in_place: indices of ops whose kernel may write over its first input, besides those of OVERWRITES.
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes that are placed together.
+
+    Attributes:
+        name: of the first tensor in it, or "<op>:scratch".
+        tensors: those that live in it, and the byte offset of each.
+        parts: by offset; they cover all of it that is ever used.
     """
-    owner = _owners(graph, in_place)
-    groups: dict[str, list[str]] = {}
-    for name in graph.tensors:
-        if name in owner:
-            groups.setdefault(owner[name], []).append(name)
-    lifetimes = _lifetimes(graph)
-    merged = [
-        Buffer(
-            root,
-            tuple(names),
-            max(graph.tensors[name].nbytes for name in names),
-            min(lifetimes[name][0] for name in names),
-            max(lifetimes[name][1] for name in names),
-        )
-        for root, names in groups.items()
-    ]
-    scratch = [Buffer(f"{i}:scratch", (), size, i, i) for i, size in scratch_bytes.items() if size > 0]
-    return tuple(merged + scratch)
+
+    name: str
+    tensors: Mapping[str, int] = field(hash=False)
+    parts: tuple[Part, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Size."""
+        return max(part.end for part in self.parts)
+
+    @property
+    def first(self) -> int:
+        """Index of the first op that uses it."""
+        return min(part.first for part in self.parts)
+
+    @property
+    def last(self) -> int:
+        """Index of the last op that uses it."""
+        return max(part.last for part in self.parts)
+
+    def live_bytes(self, time: int) -> int:
+        """Bytes in use at op `time`."""
+        return sum(part.nbytes for part in self.parts if part.first <= time <= part.last)
 
 
-def _lifetimes(graph: Graph) -> dict[str, tuple[int, int]]:
-    """Tensor name to (first, last) op index at which it must hold its value."""
-    producer, consumers, kept = graph.producer(), graph.consumers(), graph.kept()
-    spans = {}
-    for name in graph.tensors:
-        first = producer.get(name, 0)
-        last = len(graph.ops) if name in kept else max(consumers[name], default=first)
-        spans[name] = (first, last)
-    return spans
+@dataclass(frozen=True)
+class Overlap:
+    """A result that may lie over an input that dies where it is made.
+
+    Attributes:
+        dying, made: names of the parts of the input and of the result.
+        gap: bytes by which the result's buffer must begin before the input's, at least.
+        time: index of the op.
+        saved: most bytes that overlapping saves.
+    """
+
+    dying: frozenset[str]
+    made: frozenset[str]
+    gap: int
+    time: int
+    saved: int
 
 
-def _owners(graph: Graph, in_place: Collection[int]) -> dict[str, str]:
-    """Tensor name to the name of the buffer it lives in; constants, states and their reshapes live elsewhere."""
-    elsewhere = {*graph.constants, *(state.tensor for state in graph.states)}
-    lifetimes = _lifetimes(graph)
-    owner = {name: name for name in graph.inputs}
-    last_use = {name: lifetimes[name][1] for name in graph.inputs}
-    for index, op in enumerate(graph.ops):
-        if op.kind == "reshape" and op.inputs[0] in elsewhere:
-            elsewhere.add(op.outputs[0])
+def whole(name: str, nbytes: int, first: int, last: int) -> Buffer:
+    """A buffer of one part that holds one tensor."""
+    return Buffer(name, {name: 0}, (Part(name, 0, nbytes, first, last),))
+
+
+def scratch_buffers(scratch_bytes: Mapping[int, int]) -> tuple[Buffer, ...]:
+    """What kernels need beside their tensors: op index to bytes."""
+    names = {i: f"{i}:scratch" for i, size in scratch_bytes.items() if size > 0}
+    return tuple(Buffer(name, {}, (Part(name, 0, scratch_bytes[i], i, i),)) for i, name in names.items())
+
+
+def buffers(sharing: Sharing) -> tuple[Buffer, ...]:
+    """The groups of tensors that share bytes."""
+    return tuple(_buffer(sharing, places) for places in sharing.groups.values())
+
+
+def _buffer(sharing: Sharing, places: Mapping[str, int]) -> Buffer:
+    order = {name: index for index, name in enumerate(sharing.graph.tensors)}
+    low = min(places.values())
+    tensors = {name: places[name] - low for name in sorted(places, key=lambda name: order[name])}
+    edges = sorted({edge for name, at in tensors.items() for edge in (at, at + sharing.graph.tensors[name].nbytes)})
+    parts: list[Part] = []
+    for start, end in zip(edges, edges[1:], strict=False):
+        if (part := _part(sharing, tensors, start, end)) is None:
             continue
-        for output in op.outputs:
-            candidates = _overwritten(op, index in in_place)
-            reused = _reusable(graph, candidates, output, index, owner, last_use)
-            source = op.inputs[0] if op.kind == "reshape" else reused
-            root = owner[source] if source else output
-            owner[output] = root
-            last_use[root] = max(last_use.get(root, 0), lifetimes[output][1])
-    return owner
+        before = parts[-1] if parts else None
+        if before and (before.end, before.first, before.last) == (start, part.first, part.last):
+            parts[-1] = Part(before.name, before.offset, end - before.offset, part.first, part.last)
+        else:
+            parts.append(part)
+    return Buffer(next(iter(tensors)), tensors, tuple(parts))
 
 
-def _overwritten(op: Op, in_place: bool) -> list[str]:
-    """The inputs that an op may write over, as far as its kernel is concerned."""
-    names = op.inputs[: OVERWRITES.get(op.kind, int(in_place))]
-    return [name for name in names if op.inputs.count(name) == 1]
+def _part(sharing: Sharing, tensors: Mapping[str, int], start: int, end: int) -> Part | None:
+    """The bytes [start, end), which no tensor's edge divides."""
+    sizes = sharing.graph.tensors
+    here = [name for name, at in tensors.items() if at <= start and end <= at + sizes[name].nbytes]
+    if not here:
+        return None
+    first = min(here, key=lambda name: sharing.spans[name].first)
+    span = Span(max(sharing.spans[first].first, 0), max(sharing.spans[name].last for name in here))
+    name = first if tensors[first] == start else f"{first}+{start - tensors[first]}"
+    return Part(name, start, end - start, max(span.first, 0), max(span.last, 0))
 
 
-def _reusable(
-    graph: Graph,
-    candidates: Sequence[str],
-    output: str,
-    index: int,
-    owner: Mapping[str, str],
-    last_use: Mapping[str, int],
-) -> str | None:
-    """The first of the inputs that op `index` may write over whose buffer `output` can live in, if any."""
-    result = graph.tensors[output]
-    for name in candidates:
-        tensor = graph.tensors[name]
-        same = tensor.shape == result.shape and tensor.nbytes == result.nbytes
-        if same and name in owner and last_use[owner[name]] <= index:
-            return name
-    return None
-
-
-def overlaps(graph: Graph, items: Sequence[Buffer], lead_bytes: Mapping[int, int]) -> dict[tuple[str, str], int]:
-    """Pairs of buffers that may overlap: an op's first input that dies there, and its first result made there.
+def overlaps(graph: Graph, items: Collection[Buffer], lead_bytes: Mapping[int, int]) -> tuple[Overlap, ...]:
+    """What may overlap: an op's first input that dies there, and its first result made there.
 
     Args:
         lead_bytes: op index to the bytes that the result must begin before the input.
-
-    Returns:
-        (input's buffer, result's buffer) to that lead.
     """
-    home = {name: buffer for buffer in items for name in buffer.tensors}
-    found = {}
+    homes = {name: buffer for buffer in items for name in buffer.tensors}
+    found = []
     for index, lead in lead_bytes.items():
         op = graph.ops[index]
-        x, y = home.get(op.inputs[0]), home.get(op.outputs[0])
-        if x and y and x is not y and x.last == index == y.first and op.inputs[0] not in op.inputs[1:]:
-            found[x.name, y.name] = lead
-    return found
+        x, y = op.inputs[0], op.outputs[0]
+        others = {homes[name].name for name in op.inputs[1:] if name in homes}
+        if x not in homes or y not in homes or homes[x] is homes[y] or homes[x].name in others:
+            continue
+        dying = [part for part in _parts_of(graph, homes[x], x) if part.last == index]
+        made = [part for part in _parts_of(graph, homes[y], y) if part.first == index]
+        if dying and made:
+            x_bytes, y_bytes = (sum(part.nbytes for part in parts) for parts in (dying, made))
+            gap = lead + homes[y].tensors[y] - homes[x].tensors[x]
+            x_names, y_names = (frozenset(part.name for part in parts) for parts in (dying, made))
+            simple = len(homes[x].parts) == len(homes[y].parts) == 1
+            rounded = align if simple else int
+            together = max(rounded(y_bytes), rounded(lead) + rounded(x_bytes))
+            saved = max(0, align(x_bytes) + align(y_bytes) - together)
+            found.append(Overlap(x_names, y_names, gap, index, saved))
+    return tuple(found)
+
+
+def _parts_of(graph: Graph, buffer: Buffer, tensor: str) -> list[Part]:
+    start = buffer.tensors[tensor]
+    end = start + graph.tensors[tensor].nbytes
+    return [part for part in buffer.parts if start <= part.offset and part.end <= end]
+
+
+def align(nbytes: int) -> int:
+    """Rounded up to the alignment."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
