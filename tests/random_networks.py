@@ -117,11 +117,42 @@ def elementwise(grow: Grower, x: str) -> str:
     return grow("rescale_s8", x, multiplier=grow.whole(100_000, 1_500_000), shift=20, **zeros)
 
 
+def outermost(shape: tuple[int, ...]) -> int:
+    """The first axis that is not 1, or the last; an image keeps its batch of one."""
+    return next((i for i, n in enumerate(shape) if n > 1), len(shape) - 1)
+
+
 def join(grow: Grower, x: str) -> str:
+    """Along the last axis, which copies, or the first that is not 1, where the inputs can lie in the result."""
     shape = grow.shape(x)
-    axis = len(shape) - 1
-    fitting = [n for n, t in grow.tensors.items() if t.dtype == "int8" and t.shape[:-1] == shape[:-1] and t.shape]
-    return grow("concat", x, *(grow.pick(fitting) for _ in range(grow.whole(1, 2))), axis=axis)
+    axis = grow.pick((len(shape) - 1, outermost(shape)))
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    fitting = [
+        n
+        for n, t in grow.tensors.items()
+        if t.dtype == "int8" and len(t.shape) == len(shape) and (*t.shape[:axis], *t.shape[axis + 1 :]) == rest
+    ]
+    others = [grow.pick(fitting) for _ in range(grow.whole(1, 2))]
+    others.insert(grow.whole(0, len(others)), x)
+    return grow("concat", *others, axis=axis)
+
+
+def bands(grow: Grower, x: str) -> str:
+    """Rows cut apart, worked on one after another, and put together: some from before, some twice, in any order."""
+    shape = grow.shape(x)
+    axis = outermost(shape)
+    cuts = sorted({0, shape[axis], *(grow.whole(0, shape[axis]) for _ in range(2))})
+    pieces = []
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        starts = tuple(start if i == axis else 0 for i in range(len(shape)))
+        ends = tuple(end if i == axis else n for i, n in enumerate(shape))
+        piece = grow("slice", x, starts=starts, ends=ends, steps=(1,) * len(shape))
+        pieces.append(grow.pick((lambda _, same: same, elementwise, elementwise, arithmetic))(grow, piece))
+    if grow.rng.random() < 0.3:
+        pieces.append(grow.pick(pieces))
+    if grow.rng.random() < 0.3:
+        grow.rng.shuffle(pieces)
+    return grow("concat", *pieces, axis=axis)
 
 
 def move(grow: Grower, x: str) -> str:
@@ -179,15 +210,26 @@ def recur(grow: Grower, x: str) -> str:
     return y
 
 
-IMAGES: tuple[Step, ...] = (convolve, convolve, convolve, pool, arithmetic, elementwise, join, move, convolve_back)
-ROWS: tuple[Step, ...] = (rows, rows, arithmetic, elementwise, join, move, recur)
+IMAGES: tuple[Step, ...] = (
+    convolve,
+    convolve,
+    convolve,
+    pool,
+    arithmetic,
+    elementwise,
+    join,
+    bands,
+    move,
+    convolve_back,
+)
+ROWS: tuple[Step, ...] = (rows, rows, arithmetic, elementwise, join, bands, move, recur)
 
 
 def network(seed: int) -> Graph:
     """The network of a seed: one to three inputs, five to twelve steps, any number of states."""
     grow = Grower(np.random.default_rng(seed))
     grow.taken: dict[str, str] = {}  # state to the result that it takes
-    channels = grow.whole(1, 6)
+    channels = grow.pick((1, 2, 3, 4, 4, 5, 6, 8))
     image = (1, grow.whole(3, 9), grow.whole(3, 9), channels)
     live = [grow.input(*image, dtype="int8") for _ in range(grow.whole(1, 2))]
     if grow.rng.random() < 0.3:

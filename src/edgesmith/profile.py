@@ -244,17 +244,18 @@ def random_inputs(program: Program) -> dict[str, np.ndarray]:
 
 
 def memory_table(program: Program) -> dict[str, Any]:
-    """The memory plan: buffers as rectangles over ops and offsets."""
+    """The memory plan: parts of buffers as rectangles over ops and offsets."""
     plan, ops = program.plan, program.graph.ops
     buffers = [
         {
-            "name": buffer.name,
-            "offset_bytes": plan.offsets[buffer.name],
-            "size_bytes": buffer.nbytes,
-            "first_op": buffer.first,
-            "last_op": min(buffer.last, len(ops) - 1),
+            "name": part.name,
+            "offset_bytes": plan.offsets[buffer.name] + part.offset,
+            "size_bytes": part.nbytes,
+            "first_op": part.first,
+            "last_op": min(part.last, len(ops) - 1),
         }
         for buffer in plan.buffers
+        for part in buffer.parts
     ]
     return {
         "arena_bytes": plan.arena_bytes,

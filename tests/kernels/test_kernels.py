@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesmith.compile.storage import OVERWRITES
+from edgesmith.compile.memory.sharing import OVERWRITES
 from edgesmith.core import ops
 from edgesmith.kernels.abi import BINDINGS, FOLDER
 from edgesmith.toolchain import check_warnings

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgesmith.compile.emit.model import Program
-from edgesmith.compile.storage import Buffer
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.core.ops import attrs_of, spec_of
 from edgesmith.core.target import Target
@@ -118,23 +117,17 @@ def _constant_bytes(program: Program) -> list[int]:
 
 def peak_bytes(program: Program) -> dict[int, int]:
     """Op index to the bytes of its results that are alive at the op where most bytes are."""
-    producer = program.graph.producer()
-    alive = [buffer for buffer in program.plan.buffers if peak_index(program) in range(buffer.first, buffer.last + 1)]
+    producer, peak = program.graph.producer(), peak_index(program)
     found: dict[int, int] = {}
-    for buffer in alive:
-        if (maker := _maker(buffer, producer)) is not None:
-            found[maker] = found.get(maker, 0) + buffer.nbytes
-    return found
-
-
-def _maker(buffer: Buffer, producer: dict[str, int]) -> int | None:
-    """The op whose result first needed the buffer; an input or scratch has none."""
-    makers = [producer[name] for name in buffer.tensors[:1] if name in producer]
-    return makers[0] if makers else None
+    for buffer in program.plan.buffers:
+        makers = [producer[name] for name in list(buffer.tensors)[:1] if name in producer]  # no input, no scratch
+        for maker in makers:
+            found[maker] = found.get(maker, 0) + buffer.live_bytes(peak)
+    return {maker: size for maker, size in found.items() if size}
 
 
 def peak_index(program: Program) -> int:
     """Index of the op at which most bytes of the arena are alive."""
-    buffers = program.plan.buffers
-    alive = [sum(b.nbytes for b in buffers if b.first <= i <= b.last) for i in range(len(program.graph.ops) + 1)]
+    times = range(len(program.graph.ops) + 1)
+    alive = [sum(buffer.live_bytes(time) for buffer in program.plan.buffers) for time in times]
     return alive.index(max(alive))

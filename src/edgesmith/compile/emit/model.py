@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesmith.compile.emit.prepare import keep_old_states, roots, separate_constants
+from edgesmith.compile.emit.prepare import keep_old_states, separate_constants
 from edgesmith.compile.emit.text import C_TYPES, array, comment, identifier, identifiers, literal
-from edgesmith.compile.plan import ALIGNMENT, Plan, plan
+from edgesmith.compile.memory.plan import ALIGNMENT, Plan, plan
+from edgesmith.compile.memory.views import roots, views
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph, Op, Tensor
@@ -26,7 +27,7 @@ class Program:
 
     Attributes:
         graph: as given, with copies where C would otherwise read a value too late (emit/prepare.py).
-        kernels: one per op, None for an op that moves nothing (reshape).
+        kernels: one per op, None for an op that moves nothing (memory/views.py, or a concatenation in place).
         arrays: constant tensor name to the array as stored, arranged for its kernel.
         state_offsets: state tensor name to byte offset in the state block.
     """
@@ -63,11 +64,13 @@ def bind(graph: Graph, folders: Sequence[str]) -> Program:
     if not graph.inputs or not graph.outputs:
         raise Unsupported(f"compile: {graph.name} has no input or no output; need at least one of each.")
     kept = keep_old_states(graph)
-    kernels = tuple(None if op.kind == "reshape" else _kernel(kept, op, folders) for op in kept.ops)
+    still = views(kept)
+    kernels = tuple(None if i in still else _kernel(kept, op, folders) for i, op in enumerate(kept.ops))
     prepared, arrays = separate_constants(kept, kernels)
     leads = {i: k.lead_bytes for i, k in enumerate(kernels) if k and k.lead_bytes is not None}
     over = {i for i, k in enumerate(kernels) if k and k.in_place}
     placed = plan(prepared, {i: k.scratch_bytes for i, k in enumerate(kernels) if k}, leads, over)
+    kernels = tuple(None if i in placed.settled else kernel for i, kernel in enumerate(kernels))
     state_offsets, state_bytes = _state_layout(prepared)
     return Program(
         prepared, kernels, placed, arrays, state_offsets, _interface(graph, prepared.outputs, placed, state_bytes)
@@ -183,15 +186,15 @@ class Printer:
 
     def _read(self, name: str) -> str:
         """A pointer to the value of tensor `name`."""
-        name = self.roots[name]
-        tensor = self.graph.tensors[name]
-        cast = f"(const {C_TYPES[tensor.dtype]} *)(const void *)"
-        if name in self.constants:
-            return self.constants[name]
-        if name in self.program.state_offsets:
-            return f"{cast}(s + {self.program.state_offsets[name]})"
-        port = next((p for p in self.program.interface.inputs if p.tensor.name == name), None)
-        return f"in->{port.identifier}" if port else f"{cast}(a + {self.offsets[name]})"
+        root, start = self.roots[name]
+        cast = f"(const {C_TYPES[self.graph.tensors[name].dtype]} *)(const void *)"
+        if root in self.program.state_offsets:
+            return f"{cast}(s + {self.program.state_offsets[root] + start})"
+        port = next((p for p in self.program.interface.inputs if p.tensor.name == root), None)
+        if root not in self.constants and port is None:
+            return f"{cast}(a + {self.offsets[name]})"
+        base = f"in->{port.identifier}" if port else self.constants[root]
+        return f"{cast}((const uint8_t *)(const void *){base} + {start})" if start else base
 
     def _write(self, name: str) -> str:
         return f"({C_TYPES[self.graph.tensors[name].dtype]} *)(void *)(a + {self.offsets[name]})"
@@ -209,7 +212,7 @@ class Printer:
         return [
             f"    __builtin_memcpy(s + {offsets[s.tensor]}, {self._read(s.update)}, {tensors[s.tensor].nbytes});"
             for s in self.graph.states
-            if s.tensor != self.roots[s.update]
+            if s.tensor != self.roots[s.update][0]
         ]
 
 

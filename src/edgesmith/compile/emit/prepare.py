@@ -5,17 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgesmith.compile.memory.views import roots
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.kernels.kernel import Kernel
-
-
-def roots(graph: Graph) -> dict[str, str]:
-    """Tensor name to the tensor whose bytes it is: itself, or what it is a reshape of."""
-    found = {name: name for name in graph.tensors}
-    for op in graph.ops:
-        if op.kind == "reshape":
-            found[op.outputs[0]] = found[op.inputs[0]]
-    return found
 
 
 def keep_old_states(graph: Graph) -> Graph:
@@ -24,9 +16,9 @@ def keep_old_states(graph: Graph) -> Graph:
     Outputs that are states, and states that take the value of another state, would otherwise see the new value.
     """
     root = roots(graph)
-    changing = {state.tensor for state in graph.states if root[state.update] != state.tensor}
-    own = {state.update: state.tensor for state in graph.states if root[state.update] == state.tensor}
-    wanted = [name for name in (*graph.outputs, *(s.update for s in graph.states)) if root[name] in changing]
+    changing = {state.tensor for state in graph.states if root[state.update][0] != state.tensor}
+    own = {state.update: state.tensor for state in graph.states if root[state.update][0] == state.tensor}
+    wanted = [name for name in (*graph.outputs, *(s.update for s in graph.states)) if root[name][0] in changing]
     copies = {name: f"{name}:kept" for name in wanted if own.get(name) is None}
     if not copies:
         return graph
@@ -83,4 +75,4 @@ def separate_constants(graph: Graph, kernels: Sequence[Kernel | None]) -> tuple[
 def roots_kept(graph: Graph) -> set[str]:
     """The tensors whose bytes outputs and state updates are."""
     root = roots(graph)
-    return {root[name] for name in graph.kept()}
+    return {root[name][0] for name in graph.kept()}
