@@ -12,6 +12,7 @@ from edgesmith.core.ops import tables
 Rng = np.random.Generator
 MAX_MACS = 250_000  # of one op: the emulator runs dozens of them a kernel
 MAX_WEIGHTS = 12_000  # constants reach the compiler as text
+KERNELS = ((3, 3), (3, 3), (5, 5), (7, 7), (1, 5), (3, 1), (10, 4))  # of a convolution that is not pointwise
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def scaled(real: float) -> dict[str, int]:
 def _shapes(rng: Rng, form: str) -> tuple[tuple[int, int, int], tuple[int, int, int, int], dict[str, Any]]:
     """(height, width, channels) of x, the shape of w, and the attributes of a convolution within the limits."""
     while True:
-        kernel = (1, 1) if form == "pointwise" else [(3, 3), (3, 3), (5, 5), (1, 5), (3, 1), (10, 4)][rng.integers(6)]
+        kernel = (1, 1) if form == "pointwise" else KERNELS[rng.integers(len(KERNELS))]
         channels = log_size(rng, 3 if form != "full" or rng.random() < 0.8 else 1, 144)
         groups = channels if form == "depthwise" else 2 if form == "grouped" and channels % 2 == 0 else 1
         made = channels if form == "depthwise" else max(groups, log_size(rng, 4, 128) // groups * groups)

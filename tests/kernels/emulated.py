@@ -23,6 +23,7 @@ KINDS = {
     "add_s8": 5,
     "avg_pool2d_s8": 6,
     "lookup": 5,
+    "quantize": 6,
 }
 WITH_SCRATCH = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8")
 RAM_BYTES = 1 << 20

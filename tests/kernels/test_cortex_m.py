@@ -19,7 +19,7 @@ from kernels.emulated import Board
 
 WITH_DSP = ("nucleo-l4r5zi", "nrf5340", "stm32h743")
 WITHOUT_DSP = ("stm32f103", "rp2040")
-OPS = ("conv2d_s8", "linear_s8", "add_s8", "avg_pool2d_s8", "max_pool2d", "lookup")
+OPS = ("conv2d_s8", "linear_s8", "add_s8", "avg_pool2d_s8", "max_pool2d", "lookup", "quantize")
 Repeats = Callable[[int, int], int]
 
 
@@ -66,6 +66,9 @@ LAYERS = {
     "depthwise, wide": ((1, 24, 24, 9), (9, 3, 3, 1), {"groups": 9, "padding": (1, 1, 1, 1)}),
     "depthwise, strided": ((1, 24, 25, 8), (8, 3, 3, 1), {"groups": 8, "stride": (2, 2), "padding": (0, 1, 0, 1)}),
     "depthwise 5x5": ((1, 9, 9, 6), (6, 5, 5, 1), {"groups": 6, "padding": (2, 2, 2, 2)}),
+    "depthwise 5x5, even width": ((1, 8, 10, 5), (5, 5, 5, 1), {"groups": 5, "padding": (2, 2, 2, 2)}),
+    "depthwise 5x5, strided": ((1, 9, 12, 4), (4, 5, 5, 1), {"groups": 4, "stride": (2, 2), "padding": (2, 2, 2, 2)}),
+    "depthwise 7x7, clipped": ((1, 11, 9, 6), (6, 7, 7, 1), {"groups": 6, "padding": (0, 3, 3, 0)}),
     "depthwise, two outputs a channel": ((1, 6, 5, 5), (10, 3, 3, 1), {"groups": 5, "padding": (1, 1, 1, 1)}),
     "depthwise, stride above the window": ((1, 20, 20, 4), (4, 3, 3, 1), {"groups": 4, "stride": (5, 4)}),
 }

@@ -154,8 +154,58 @@ static inline __attribute__((always_inline)) void run_rows(const es_conv2d_s8_pa
     }
 }
 
+#if defined(__ARM_FEATURE_DSP)
+
+typedef uint32_t __attribute__((may_alias)) two_cells; /* rows of a plane begin at words */
+
+/* Two outputs side by side, stride 1, windows 2 * pairs - 1 wide: they share the cells, and each row's weights serve
+ * twice: (w0,w1), (w2,w3) .. meet the first output's cells as they lie, (w1,w2), (w3,w4) .. the second's, whose cell of
+ * w0 is the odd one of the first pair. */
+static inline __attribute__((always_inline)) void run_two(const es_conv2d_s8_params *p, const task *t, int32_t pairs) {
+    const int32_t row = t->pitch / 2, y_step = t->y_step;
+    const es_channel c = es_channel_of(t->multiplier, t->shift, p->y_zero);
+    const uint32_t *end = t->taps + p->kernel_h * pairs;
+    int8_t *y = t->y;
+    for (int32_t oy = 0; oy < t->rows; oy++) {
+        const two_cells *corner = (const two_cells *)(const void *)(t->plane + oy * t->row_step);
+        for (int32_t ox = 0; ox < t->width; ox += 2, corner++) {
+            int32_t first = t->bias, second = t->bias;
+            const two_cells *x = corner;
+            for (const uint32_t *tap = t->taps; tap < end; tap += pairs, x += row) {
+                int32_t cells = (int32_t)x[0], weights = (int32_t)tap[0];
+                first = __smlad(cells, weights, first);
+                second = __smlatb(cells, weights, second);
+                for (int32_t i = 1; i < pairs; i++) {
+                    const int32_t next = (int32_t)tap[i];
+                    cells = (int32_t)x[i];
+                    second = __smlad(cells, (int32_t)high_halves((uint32_t)weights, (uint32_t)next << 16), second);
+                    first = i < pairs - 1 ? __smlad(cells, next, first) : __smlabb(cells, next, first);
+                    weights = next;
+                }
+            }
+            *y = es_channel_apply(c, first);
+            if (ox + 1 < t->width) y[y_step] = es_channel_apply(c, second);
+            y += 2 * y_step;
+        }
+        if (t->width % 2 != 0) y -= y_step;
+    }
+}
+
+#endif
+
 static ES_COMPACT void run_any(const es_conv2d_s8_params *p, const task *t) {
     const int32_t pairs = (p->kernel_w + 1) / 2;
+#if defined(__ARM_FEATURE_DSP)
+    const int neighbours = p->stride_w == 1 && p->dilation_w == 1 && p->dilation_h == 1 && p->kernel_w % 2 != 0;
+    if (neighbours && es_shift_is_usual(t->shift) && (pairs == 3 || pairs == 4)) {
+        if (pairs == 3) {
+            run_two(p, t, 3);
+        } else {
+            run_two(p, t, 4);
+        }
+        return;
+    }
+#endif
     if (p->dilation_w == 1 && pairs == 3) {
         run_rows(p, t, 3, 1); /* widths 5 and 6 */
     } else if (p->dilation_w == 1 && pairs == 4) {

@@ -48,6 +48,8 @@ def _window_form(p: Mapping[str, int]) -> str:
         return "1x1"
     if kernel == (3, 3) and p["dilation_h"] == p["dilation_w"] == 1:
         return f"3x3 stride {min(p['stride_w'], 3)}"
+    if p["kernel_w"] in (5, 7) and p["stride_w"] == p["dilation_h"] == p["dilation_w"] == 1:
+        return "wide stride 1"
     return "any"
 
 
