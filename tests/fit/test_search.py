@@ -60,6 +60,25 @@ def test_nothing_is_tried_twice(job, instant):
     assert len(instant) == len({str(settings) for settings in instant}) == len(more.results)
 
 
+def test_the_search_does_not_depend_on_which_trial_ends_first(tmp_path, job, monkeypatch):
+    def settings_of(folder, slow):
+        def run(job, settings):
+            score = sum(json.dumps(settings.to_json()).encode()) % 97 / 97
+            time.sleep(0.4 * (int(97 * score) % 2 == slow))
+            return {"state": "done", "validation": score, "ratios": {}, "settings": settings.to_json(), "seconds": 0.0}
+
+        monkeypatch.setattr(searching, "run_trial", run)
+        folder.mkdir()
+        lock = os.open(folder, os.O_RDONLY)  # a worker closes its own copy of it
+        own = replace(job, folder=Folder(folder))
+        found = Search(own, 9, 600.0, jobs=2, epochs=1, lock=lock, progress=lambda result: None).run()
+        os.close(lock)
+        return [result["settings"] for result in found]
+
+    found = settings_of(tmp_path / "a", slow=0)
+    assert len(found) > len(first(1)) and found == settings_of(tmp_path / "b", slow=1)
+
+
 def test_what_a_finished_candidate_rules_out_is_not_tried():
     as_it_is, int8, pruned, _ = first(1)
 

@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,9 +67,9 @@ class Search:
                     running[submit(settings)] = trial
                 if not running:
                     return self.results
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self._tell(study, running.pop(future), outcome(future))
+                # Told in the order they were asked for, so that the search does not depend on which ends first.
+                oldest = next(iter(running))
+                self._tell(study, running.pop(oldest), outcome(oldest))
 
     def _resume(self, study: optuna.Study) -> None:
         """Take over what is finished; queue again what a kill interrupted, and the first settings."""
