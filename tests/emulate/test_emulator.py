@@ -202,8 +202,8 @@ def test_every_core_counts_the_same_loop(tmp_path, name):
 
 
 def test_a_core_without_emulation_is_refused(board):
-    with pytest.raises(Unsupported, match="esp32c3"):
-        Emulator(board.firmware, load("esp32c3"))
+    with pytest.raises(Unsupported, match="wasm"):
+        Emulator(board.firmware, load("wasm"))
     with pytest.raises(Unsupported, match="cortex-m55"):
         Emulator(board.firmware, dataclasses.replace(board.target, core="cortex-m55"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgesmith.emulate.instructions import CLASSES, classify
+from edgesmith.emulate.thumb import CLASSES, classify
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,10 @@ def test_errors_of_the_source_are_quoted(tmp_path, m3):
         build(tmp_path, m3, "int main(void) { return nothing_here; }")
 
 
-def test_a_hosted_target_has_no_firmware(tmp_path):
-    with pytest.raises(Unsupported, match="raspberry-pi-4"):
-        build(tmp_path, load("raspberry-pi-4"))
+@pytest.mark.parametrize("name", ["x86-64", "wasm"])
+def test_a_target_that_is_neither_bare_nor_emulated_has_no_firmware(tmp_path, name):
+    with pytest.raises(Unsupported, match=name):
+        build(tmp_path, load(name))
 
 
 def test_riscv_links_too(tmp_path):

@@ -97,6 +97,11 @@ class Target:
         return next(memory for memory in self.memories if memory.name == name)
 
     @property
+    def pointer_bytes(self) -> int:
+        """Size of an address in a program for it."""
+        return 8 if self.isa in ("aarch64", "x86-64") else 4
+
+    @property
     def flash_bytes(self) -> int:
         """Flash capacity in bytes."""
         return self.memory("flash").size_bytes

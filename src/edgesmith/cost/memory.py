@@ -52,7 +52,7 @@ def flash_bytes(program: Program, target: Target) -> int:
 def static_ram_bytes(program: Program, target: Target) -> int:
     """What the linker will put into RAM: arena, state block, the result pointers, variables of the kernels."""
     face = program.interface
-    pointers = 4 * len(face.outputs)
+    pointers = target.pointer_bytes * len(face.outputs)
     if target.isa == "riscv32":  # its compiler puts small variables first, before the aligned blocks
         pointers = -(-pointers // face.alignment) * face.alignment
     own = face.arena_bytes + face.state_bytes + pointers

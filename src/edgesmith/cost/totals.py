@@ -32,7 +32,7 @@ def flash(program: Program, target: Target) -> Reading:
         value = library_bytes(program) + constant_bytes(program) + call_bytes(program, target)
         how = "constants counted, a library of the kernels built here, calls modelled"
         return Reading(value, "B", "estimated", how, LIBRARY_ERROR * value)
-    if target.hosted:
+    if target.hosted and not target.emulated:
         how = "weights, tables and parameters; code of the library is not counted"
         return Reading(constant_bytes(program), "B", "estimated", how, None)
     value = flash_bytes(program, target)
@@ -44,7 +44,7 @@ def flash(program: Program, target: Target) -> Reading:
 def ram(program: Program, target: Target) -> Reading:
     """Bytes of arena, states, variables and stack."""
     face = program.interface
-    if target.hosted:
+    if target.hosted and not target.emulated:
         value = face.arena_bytes + face.state_bytes
         return Reading(value, "B", "estimated", "arena and states, exact; the process around them is not counted", None)
     stack = stack_bytes(program, target)

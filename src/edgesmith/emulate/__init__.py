@@ -1,4 +1,4 @@
-"""Run a firmware on an emulated Cortex-M: outputs, instructions by class, stack, faults, modelled cycles."""
+"""Run a program on an emulated core: outputs, instructions by class, stack, faults, modelled cycles."""
 
 from edgesmith.emulate.cost import cycles, energy, instructions, latency, predict
 from edgesmith.emulate.emulator import Call, EmulationFault, Emulator

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from edgesmith.core.errors import BadInput, Unsupported
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
-from edgesmith.emulate.instructions import CLASSES
+from edgesmith.emulate.instructions import EXTRAS
 
 
 def instructions(counts: Mapping[str, float]) -> float:
     """Executed instructions of a table of class counts."""
-    return sum(counts.get(name, 0) for name in CLASSES)
+    return sum(count for name, count in counts.items() if name not in EXTRAS)
 
 
 def cycles(target: Target, counts: Mapping[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""Run functions of a firmware on an emulated board that has exactly the board's memories."""
+"""Run functions of a program on an emulated core that has exactly the program's memories."""
 
 import contextlib
 import importlib.util
@@ -15,7 +15,8 @@ import numpy as np
 from edgesmith.core.errors import BadInput, EdgesmithError, Missing, Unsupported
 from edgesmith.core.target import Memory, Target
 from edgesmith.emulate import cost
-from edgesmith.emulate.instructions import CLASSES, EXTRAS, Listing, disassemble
+from edgesmith.emulate.cores import CORES, Core
+from edgesmith.emulate.instructions import Listing, disassemble
 from edgesmith.emulate.wire import receive, send
 from edgesmith.toolchain.firmware import Firmware
 from edgesmith.toolchain.library import compile_library
@@ -24,7 +25,6 @@ COUNTER = Path(__file__).parent / "counter.c"
 MARKER = "edgesmith_layer"
 GUARD_BYTES = 16
 PAGE_BYTES = 4096
-CORES = ("cortex-m0", "cortex-m0+", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33")
 
 
 class EmulationFault(EdgesmithError):
@@ -47,9 +47,9 @@ class Call:
     """One executed call.
 
     Attributes:
-        result: r0 as a signed 32-bit integer.
+        result: the low half of the result's register as a signed 32-bit integer.
         instructions: executed, the callee's return included.
-        classes: count per class of `instructions.CLASSES` and `instructions.EXTRAS`; the extras are no instructions.
+        classes: count per class of the core (`cores.CORES`) and of `instructions.EXTRAS`, which are no instructions.
         cycles: modelled from the classes (see `cost`), an estimate; None when the target has no cycle table.
         by_function: symbol to instructions executed inside it.
         by_layer: class counts per value written to `edgesmith_layer`; -1 is everything outside a layer. At the border
@@ -87,7 +87,7 @@ class Emulator:
         timeout_s: float = 300,
         max_instructions: int = 100_000_000_000,
     ) -> None:
-        _check(target, firmware.memories)
+        self._core = _check(target, firmware.memories)
         self.firmware, self.target = firmware, target
         self.timeout_s, self.max_instructions, self.layers = timeout_s, max_instructions, layers
         self._flash, self._ram = firmware.memories
@@ -155,11 +155,15 @@ class Emulator:
         return address
 
     def _code_range(self) -> tuple[int, int]:
-        return self._flash.origin, (self.firmware.sections[".vectors"] + self.firmware.sections[".text"] + 15) & ~3
+        """First address and size; sections may be aligned, so that functions end beyond the sum of their sizes."""
+        sizes = self.firmware.sections[".vectors"] + self.firmware.sections[".text"]
+        ends = [s.address + s.size_bytes for s in self.firmware.symbols.values() if s.kind == "function"]
+        return self._flash.origin, (max(sizes, max(ends) - self._flash.origin) + 15) & ~3
 
     def _setup(self, segments: list[tuple[int, int]]) -> dict[str, Any]:
         marker = self.firmware.symbols.get(MARKER)
         return {
+            "isa": self.target.isa,
             "core": self.target.core,
             "flash": (self._flash.origin, self._flash.size_bytes),
             "ram": (self._ram.origin, self._ram.size_bytes),
@@ -178,7 +182,7 @@ class Emulator:
                 part = image[start : start + min(count, base + size - address)]
                 code[address - base : address - base + len(part)] = part
             start += count
-        return disassemble(bytes(code), base, self.firmware)
+        return disassemble(bytes(code), base, self.firmware, self._core)
 
     def _boot(self) -> None:
         """Run the reset handler until memory is ready."""
@@ -210,8 +214,8 @@ class Emulator:
     def _summarize(self, reply: dict[str, Any], counts: np.ndarray) -> Call:
         executed, jumps = counts.reshape(2, self.layers + 1, -1)
         rows = [self._listing.count(executed[i], jumps[i]) for i in range(self.layers + 1)]
-        total = {name: sum(row[name] for row in rows) for name in (*CLASSES, *EXTRAS)}
-        result = reply["result"]
+        total = {name: sum(row[name] for row in rows) for name in rows[0]}
+        result = reply["result"] & 0xFFFFFFFF
         return Call(
             result=result - (1 << 32) if result >= 1 << 31 else result,
             instructions=int(cost.instructions(total)),
@@ -273,11 +277,13 @@ def _span(memory: Memory) -> str:
     return f"{memory.origin:#010x} .. {memory.origin + memory.size_bytes:#010x}"
 
 
-def _check(target: Target, memories: tuple[Memory, ...]) -> None:
-    if target.isa != "thumb" or target.core not in CORES:
+def _check(target: Target, memories: tuple[Memory, ...]) -> Core:
+    """How the target's programs are read."""
+    core = CORES.get(target.isa)
+    if core is None or target.core not in core.cores:
+        known = ", ".join(name for one in CORES.values() for name in one.cores)
         raise Unsupported(
-            f"emulate: {target.name} has a {target.core} core; need one of {', '.join(CORES)}. "
-            "Compile for it, but run elsewhere."
+            f"emulate: {target.name} has a {target.core} core; need one of {known}. Compile for it, but run elsewhere."
         )
     for memory in memories:
         if memory.origin % PAGE_BYTES or memory.size_bytes % PAGE_BYTES:
@@ -289,6 +295,7 @@ def _check(target: Target, memories: tuple[Memory, ...]) -> None:
         raise Missing(
             'emulate: unicorn is not installed; need it for emulated boards. pip install "edgesmith[firmware]"'
         )
+    return core
 
 
 def _start() -> "subprocess.Popen[bytes]":

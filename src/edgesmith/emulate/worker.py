@@ -9,21 +9,11 @@ from typing import Any
 
 import numpy as np
 import unicorn
-from unicorn import arm_const
 from unicorn.unicorn_py3.unicorn import uclib
 
+from edgesmith.emulate.machines import MACHINES
 from edgesmith.emulate.wire import receive, send
 
-MODELS = {
-    "cortex-m0": arm_const.UC_CPU_ARM_CORTEX_M0,
-    "cortex-m0+": arm_const.UC_CPU_ARM_CORTEX_M0,  # same instruction set; cycles come from the model
-    "cortex-m3": arm_const.UC_CPU_ARM_CORTEX_M3,
-    "cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4,
-    "cortex-m7": arm_const.UC_CPU_ARM_CORTEX_M7,
-    "cortex-m33": arm_const.UC_CPU_ARM_CORTEX_M33,
-}
-ARGUMENTS = (arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R1, arm_const.UC_ARM_REG_R2, arm_const.UC_ARM_REG_R3)
-SYSTEM_CONTROL = 0xE000E000  # the core's own registers; the start-up code switches the FPU on there
 ACCESS = {
     unicorn.UC_MEM_READ_UNMAPPED: "read of",
     unicorn.UC_MEM_WRITE_UNMAPPED: "write to",
@@ -56,8 +46,9 @@ class Machine:
     """One emulated board: its memories, a program, and the counters."""
 
     def __init__(self, setup: dict[str, Any], image: bytes) -> None:
-        self.uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        self.uc.ctl_set_cpu_model(MODELS[setup["core"]])
+        self.kind = MACHINES[setup["isa"]]
+        self.uc = unicorn.Uc(self.kind.arch, self.kind.mode)
+        self.uc.ctl_set_cpu_model(self.kind.models[setup["core"]])
         self.setup = setup
         self.fault: tuple[int, int, int] | None = None
         self._map()
@@ -70,7 +61,8 @@ class Machine:
         (flash, flash_bytes), (ram, ram_bytes) = self.setup["flash"], self.setup["ram"]
         self.uc.mem_map(flash, flash_bytes, read_execute)
         self.uc.mem_map(ram, ram_bytes, read_write)
-        self.uc.mem_map(SYSTEM_CONTROL, 0x1000, read_write)
+        for page in self.kind.system:
+            self.uc.mem_map(page, 0x1000, read_write)
         self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._refuse)
 
     def _load(self, image: bytes) -> None:
@@ -114,14 +106,14 @@ class Machine:
         """Run one function from its first instruction until it returns."""
         top, lowest = request["stack_top"], request["stack_lowest"]
         self.uc.mem_write(lowest, bytes([PAINT]) * (top - lowest))
-        self.uc.reg_write(arm_const.UC_ARM_REG_SP, top)
-        self.uc.reg_write(arm_const.UC_ARM_REG_LR, request["until"] | 1)
-        for register, value in zip(ARGUMENTS, request["arguments"], strict=False):
+        self.uc.reg_write(self.kind.stack, top)
+        self.uc.reg_write(self.kind.back, request["until"] | self.kind.entry)
+        for register, value in zip(self.kind.arguments, request["arguments"], strict=False):
             self.uc.reg_write(register, value)
         self._reset_counts(request["limit"])
         error = self._run(request)
         self._count_return()
-        reply = {"error": error, "result": self.uc.reg_read(arm_const.UC_ARM_REG_R0)}
+        reply = {"error": error, "result": self.uc.reg_read(self.kind.arguments[0])}
         reply["stack_bytes"] = self._touched(lowest, top)
         executed = np.cumsum(self.edges[:, :-1], axis=1)
         return reply, executed.tobytes() + self.jumps[:, :-1].tobytes()
@@ -140,17 +132,19 @@ class Machine:
     def _run(self, request: dict[str, Any]) -> dict[str, Any] | None:
         self.fault = None
         try:
-            self.uc.emu_start(request["address"] | 1, request["until"], timeout=int(request["timeout_s"] * 1e6))
+            self.uc.emu_start(
+                request["address"] | self.kind.entry, request["until"], timeout=int(request["timeout_s"] * 1e6)
+            )
         except unicorn.UcError as error:
             return self._describe(str(error))
-        pc = self.uc.reg_read(arm_const.UC_ARM_REG_PC)
+        pc = self.uc.reg_read(self.kind.counter)
         if pc != request["until"]:
             kind = "limit" if self.counter.bytes > self.counter.limit else "timeout"
             return {"kind": kind, "pc": pc}
         return None
 
     def _describe(self, text: str) -> dict[str, Any]:
-        pc = self.uc.reg_read(arm_const.UC_ARM_REG_PC)
+        pc = self.uc.reg_read(self.kind.counter)
         if self.fault is None:
             return {"kind": "invalid", "pc": pc, "text": text}
         access, address, size = self.fault

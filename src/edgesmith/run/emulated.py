@@ -65,9 +65,9 @@ class Emulated:
         return self._board.read(self._arena + offset, count)
 
     def _output(self, index: int, port: Port) -> np.ndarray:
-        pointer = int.from_bytes(self._board.read(self._pointer_at(index), 4), "little")
+        pointer = int.from_bytes(self._board.read(self._pointer_at(index), self.target.pointer_bytes), "little")
         raw = self._board.read(pointer, port.tensor.nbytes)
         return np.frombuffer(raw, port.tensor.dtype).reshape(port.tensor.shape).copy()
 
     def _pointer_at(self, index: int) -> int:
-        return self._board.firmware.symbol("result").address + 4 * index
+        return self._board.firmware.symbol("result").address + self.target.pointer_bytes * index

@@ -11,12 +11,16 @@ from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import BadInput, DoesNotFit, Missing, Unsupported
 from edgesmith.core.target import Memory, Target
 from edgesmith.toolchain.compiler import OPTIMIZE, CompilerFailed, command, defined, includes, invoke
-from edgesmith.toolchain.linker import linker_script
+from edgesmith.toolchain.linker import PAGE_BYTES, linker_script
 
 SUPPORT = Path(__file__).parent / "support"
 OVERFLOW = re.compile(r"section '([^']+)' will not fit in region '(\w+)': overflowed by (\d+) bytes")
 IN_FLASH = (".vectors", ".text", ".rodata", ".data")
 IN_RAM = (".data", ".bss")
+# Where a program for a system with virtual memory is linked, and how far it may grow; any addresses below 4 GB serve.
+PROCESS = (Memory("flash", 0x00400000, 1 << 30), Memory("ram", 0x80000000, 1 << 30))
+PROCESS_STACK_BYTES = 1 << 16
+CONSTANT_GAPS = 64  # bytes between sections, at most
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Firmware:
     Attributes:
         flash_bytes: vectors, code, constants and the initial values of .data.
         ram_bytes: .data and .bss; the stack is not in it.
-        memories: the regions it was linked for: the board's, or larger ones when that was asked for.
+        memories: the regions it was linked for: the board's, or larger ones when that was asked for; of a program for
+            an operating system the pages that it takes, its stack among them.
         sections: section name to size in bytes.
         symbols: by name; the bit of Thumb functions is cleared.
     """
@@ -84,18 +89,21 @@ def compile_firmware(
         stack_bytes: RAM that must stay free above .bss.
         flash_bytes, ram_bytes: capacities to link for in place of the board's, e.g. for a model known not to fit.
 
+    A program for AArch64 is linked at fixed addresses in place of an operating system's process, to be emulated.
+
     Raises:
         DoesNotFit: flash or RAM is too small; the message says by how many bytes.
         CompilerFailed: the sources do not compile.
-        Unsupported: the target runs an operating system.
+        Unsupported: the target is no Cortex-M, RISC-V or AArch64.
     """
     flash, ram = _memories(target, flash_bytes, ram_bytes)
+    stack_bytes = max(stack_bytes, PROCESS_STACK_BYTES) if target.hosted else stack_bytes
     with tempfile.TemporaryDirectory(prefix="edgesmith-link-") as folder:
         script = Path(folder) / "link.ld"
-        script.write_text(linker_script(flash, ram, stack_bytes, exports))
+        script.write_text(linker_script(flash, ram, stack_bytes, exports, target.hosted))
         elf = Path(folder) / "firmware.elf"
         support = _support_objects(target, Path(folder))
-        words = [*command(), *target.compiler_flags, *OPTIMIZE, "-g0", "-std=c99", "-nostdlib", "-lcompiler_rt"]
+        words = [*command(), *_flags(target), *OPTIMIZE, "-g0", "-std=c99", "-nostdlib", "-lcompiler_rt"]
         words += [*includes(include_dirs), *defined(defines), *map(str, sources), *map(str, support)]
         words += [f"-Wl,-T,{script}", "-Wl,--gc-sections", "-Wl,-e,Reset_Handler", "-o", str(elf)]
         try:
@@ -103,14 +111,25 @@ def compile_firmware(
         except CompilerFailed as failed:
             raise _explain(failed, target, flash, ram) from failed
         write_file(out, elf.read_bytes())
-    return read_firmware(out, (flash, ram))
+    linked = read_firmware(out, (flash, ram))
+    return _as_process(linked) if target.hosted else linked
+
+
+def _as_process(linked: Firmware) -> Firmware:
+    """With the pages that the program takes in place of the regions it was linked in."""
+    flash, ram = linked.memories
+    used = -(-(linked.flash_bytes + CONSTANT_GAPS) // PAGE_BYTES) * PAGE_BYTES
+    top = linked.symbol("_estack").address
+    return replace(linked, memories=(replace(flash, size_bytes=used), replace(ram, size_bytes=top - ram.origin)))
 
 
 def _memories(target: Target, flash_bytes: int | None, ram_bytes: int | None) -> tuple[Memory, Memory]:
+    if target.isa == "aarch64":
+        return PROCESS
     if target.hosted or target.isa not in ("thumb", "riscv32"):
         raise Unsupported(
             f"compile_firmware: {target.name} is {target.isa} with an operating system; need a bare Cortex-M or "
-            "RISC-V target. Use compile_library for this machine."
+            "RISC-V target, or AArch64. Use compile_library for this machine, compile_wasm for WebAssembly."
         )
     flash, ram = target.memory("flash"), target.memory("ram")
     return (
@@ -119,13 +138,18 @@ def _memories(target: Target, flash_bytes: int | None, ram_bytes: int | None) ->
     )
 
 
+def _flags(target: Target) -> list[str]:
+    """The target's flags; a process too is linked for fixed addresses."""
+    return [*target.compiler_flags, *(("-fno-pie", "-static") if target.hosted else ())]
+
+
 def _support_objects(target: Target, folder: Path) -> list[Path]:
     """Start-up and memory functions as objects: they need flags of their own."""
     fpu = ["-DEDGESMITH_FPU"] if target.has_fpu else []
     objects = []
     for source in (SUPPORT / f"startup_{target.isa}.c", SUPPORT / "memory.c"):
         out = folder / f"{source.stem}.o"
-        flags = [*target.compiler_flags, "-O2", "-g0", "-ffreestanding", "-fno-builtin", "-ffunction-sections", *fpu]
+        flags = [*_flags(target), "-O2", "-g0", "-ffreestanding", "-fno-builtin", "-ffunction-sections", *fpu]
         invoke([*command(), *flags, "-c", str(source), "-o", str(out)])
         objects.append(out)
     return objects
