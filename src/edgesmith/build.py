@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgesmith.compile.emit import kernel_file, model_files, project_files
 from edgesmith.compile.emit.firmware import Vector, main_source
+from edgesmith.compile.emit.harness import board_header, driver_files, glue_source
 from edgesmith.compile.emit.model import Program, bind
 from edgesmith.compile.emit.text import identifier
 from edgesmith.core.errors import Unsupported
@@ -14,6 +15,7 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.run.native import Native
 from edgesmith.toolchain import Firmware, compile_firmware, compile_library
+from edgesmith.toolchain.firmware import SUPPORT
 
 ROOMY_FLASH_BYTES = 64 << 20  # what a program is given when it is only to be counted, not to fit
 ROOMY_RAM_BYTES = 64 << 20
@@ -72,6 +74,43 @@ def firmware(
         defines,
         exports=("infer", "reset"),
         **room,
+    )
+
+
+def serial_files(compiled: Compiled, sha256: str) -> dict[str, str]:
+    """The sources of a program that is driven over the board's UART, by relative path.
+
+    Args:
+        sha256: by which the computer will recognise the program, hexadecimal.
+
+    Raises:
+        Unsupported: the target says no UART.
+    """
+    program, target = compiled.program, compiled.target
+    glue = glue_source(program.interface, target, len(program.graph.ops), bytes.fromhex(sha256))
+    files = {name: (SUPPORT / "serial" / name).read_text() for name in driver_files(target)}
+    return {
+        **model_files(program),
+        **files,
+        "edgesmith_glue.c": glue,
+        "edgesmith_board.h": board_header(target),
+    }
+
+
+def serial_firmware(compiled: Compiled, folder: Path, sha256: str) -> Firmware:
+    """Link a program that is driven over the board's UART.
+
+    Raises:
+        DoesNotFit: flash or RAM is too small, and by how much.
+        Unsupported: the target says no UART.
+    """
+    paths = _written(serial_files(compiled, sha256), folder)
+    return compile_firmware(
+        [path for path in paths if path.suffix == ".c"],
+        [folder, folder / "kernels"],
+        compiled.target,
+        folder / f"{identifier(compiled.program.interface.name)}.elf",
+        ["EDGESMITH_TICKS"],
     )
 
 

@@ -60,6 +60,40 @@ class Power:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of a board's setup: `wait` until the masked register has `value`, or set its masked bits to it."""
+
+    wait: bool
+    address: int
+    mask: int
+    value: int
+
+
+@dataclass(frozen=True)
+class Serial:
+    """The UART over which a computer drives a board.
+
+    Attributes:
+        driver: "stm32_v1", "stm32_v2", "stm32_lpuart", "pl011" or "nrf_uarte".
+        base: address of its registers; `clock_hz` is what its baud rate is divided from.
+        tx, rx: the board's pins, e.g. "PA9": to the adapter's RX and TX.
+        setup: clocks at `Target.clock_hz` and pins, in order.
+        boot: "rp2040" where the flash starts with that chip's second boot stage.
+        checked: what of this was held against which manual, and what was not.
+    """
+
+    driver: str
+    base: int
+    clock_hz: int
+    baud: int
+    tx: str
+    rx: str
+    setup: tuple[Step, ...] = ()
+    boot: str = ""
+    checked: str = ""
+
+
+@dataclass(frozen=True)
 class Target:
     """Everything edgesmith knows of one board or machine.
 
@@ -71,6 +105,8 @@ class Target:
         has_fpu: single-precision float in hardware.
         compiler_flags: passed to the C compiler, e.g. ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m3").
         hosted: an operating system runs there (no linker script, no fixed memory map).
+        serial: the UART of the real board; None where it cannot be driven.
+        chips: flashing tool ("openocd", "probe-rs", ...) to what it calls this chip.
         sources: dotted field name to where its figure comes from.
         toml: the file's text when it is the user's own: it goes along with what is compiled for it.
     """
@@ -89,6 +125,8 @@ class Target:
     simd: tuple[str, ...] = ()
     hosted: bool = False
     emulated: bool = False
+    serial: Serial | None = None
+    chips: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     toml: str = field(default="", repr=False, compare=False)
 

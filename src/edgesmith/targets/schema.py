@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast, get_args
 
 from edgesmith.core.errors import BadInput
-from edgesmith.core.target import CycleModel, Isa, Memory, Power, Target
+from edgesmith.core.target import CycleModel, Isa, Memory, Power, Serial, Step, Target
 
 # Ranges wide enough for any real part, narrow enough to catch a wrong unit.
 CLOCK_HZ = (10_000, 20_000_000_000)
@@ -19,6 +19,13 @@ ACTIVE_MW = (0.001, 2_000_000.0)
 FRACTION = (0.0, 10.0)
 # A target triple and -m... alone: a board may come with an artifact, and other flags load plugins or read files.
 COMPILER_FLAG = re.compile(r"-target|-m[a-z0-9-]+(=[A-Za-z0-9_.+-]+)?|[a-z0-9_]+(-[a-z0-9_.]+)+")
+WORD = (0, (1 << 32) - 1)
+BAUD = (1200, 4_000_000)
+DRIVERS = ("stm32_v1", "stm32_v2", "stm32_lpuart", "pl011", "nrf_uarte")
+MAX_STEPS = 200
+PIN = re.compile(r"P[A-Z][0-9]{1,2}|P[01]\.[0-9]{2}|GP[0-9]{1,2}")
+CHIP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,60}")  # an argument of a flashing tool: never an option
+TOOLS = ("openocd", "probe-rs", "st-flash", "stm32loader", "picotool", "nrfjprog", "uf2")
 KERNEL_FOLDER = re.compile(r"[a-z0-9_]+")
 
 
@@ -121,6 +128,8 @@ def parse(name: str, text: str) -> Target:
         simd=top.words("simd", KERNEL_FOLDER, ()),
         hosted=top.take("hosted", bool, "true or false", False),
         emulated=top.take("emulated", bool, "true or false", False),
+        serial=_serial(top),
+        chips=_chips(top),
         sources=sources,
     )
     top.end()
@@ -180,6 +189,61 @@ def _kernels(top: Table) -> tuple[str, ...]:
     if not kernels or kernels[-1] != "reference":
         raise top.fail("kernels", f"is {list(kernels)!r}", 'a list that ends with "reference"')
     return kernels
+
+
+def _serial(top: Table) -> Serial | None:
+    if "serial" not in top.values:
+        return None
+    table = top.table("serial")
+    driver = table.text("driver")
+    if driver not in DRIVERS:
+        raise table.fail("driver", f"is {driver!r}", f"one of {', '.join(DRIVERS)}")
+    serial = Serial(
+        driver=driver,
+        base=table.number("base", int, WORD),
+        clock_hz=table.number("clock_hz", int, CLOCK_HZ),
+        baud=table.number("baud", int, BAUD, 115_200),
+        tx=_pin(table, "tx"),
+        rx=_pin(table, "rx"),
+        setup=_steps(table),
+        boot=table.text("boot", ""),
+        checked=table.text("checked", ""),
+    )
+    if serial.boot not in ("", "rp2040"):
+        raise table.fail("boot", f"is {serial.boot!r}", '"rp2040" or nothing')
+    table.end()
+    return serial
+
+
+def _pin(table: Table, key: str) -> str:
+    name = table.text(key)
+    if not PIN.fullmatch(name):
+        raise table.fail(key, f"is {name!r}", 'a pin such as "PA9", "P0.20" or "GP0"')
+    return name
+
+
+def _steps(table: Table) -> tuple[Step, ...]:
+    """The setup: lists ["set" or "wait", address, mask, value]."""
+    need = f'at most {MAX_STEPS} lists ["set" or "wait", address, mask, value] of numbers below 2^32'
+    found = table.take("setup", list, need, [])
+    for entry in found:
+        words = isinstance(entry, list) and len(entry) == 4 and entry[0] in ("set", "wait")
+        if not words or any(type(value) is not int or not WORD[0] <= value <= WORD[1] for value in entry[1:]):
+            raise table.fail("setup", f"holds {str(entry)[:60]}", need)
+    if len(found) > MAX_STEPS:
+        raise table.fail("setup", f"has {len(found)} steps", need)
+    return tuple(Step(kind == "wait", address, mask, value) for kind, address, mask, value in found)
+
+
+def _chips(top: Table) -> dict[str, str]:
+    """What each flashing tool calls the chip."""
+    table = top.table("flash", required=False)
+    found = {key: table.text(key) for key in list(table.values) if key in TOOLS}
+    for tool, chip in found.items():
+        if not CHIP.fullmatch(chip) or ".." in chip:
+            raise table.fail(tool, f"is {chip!r}", f"a name like {CHIP.pattern}")
+    table.end()
+    return found
 
 
 def _sources(top: Table) -> dict[str, str]:

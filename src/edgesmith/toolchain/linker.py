@@ -15,7 +15,7 @@ MEMORY {{
 }}
 ENTRY(Reset_Handler)
 {exports}SECTIONS {{
-  .vectors : {{ KEEP(*(.vectors)) }} > flash
+  .vectors : {{ KEEP(*(.boot2)) KEEP(*(.vectors)) }} > flash
   .text : {{ *(.text .text.*) . = ALIGN(4); }} > flash
   .rodata : {{ . = ALIGN(16); *(.rodata .rodata.* .srodata .srodata.*) . = ALIGN(4); }} > flash
   .data : {{

@@ -278,10 +278,13 @@ SOURCE = """\
 
 #define ES_INFINITY __builtin_inff()
 
-/* For tools only: a word that an emulator watches before each op, a callback after it. */
+/* For tools only: a word that an emulator watches or a cycle counter read before each op, a callback after it. */
 #if defined(EDGESMITH_MARK)
 extern volatile int32_t edgesmith_layer;
 #define {macro}_BEFORE(i) (edgesmith_layer = (i))
+#elif defined(EDGESMITH_TICKS)
+extern void edgesmith_tick(int32_t op);
+#define {macro}_BEFORE(i) edgesmith_tick(i)
 #else
 #define {macro}_BEFORE(i) ((void)0)
 #endif

@@ -32,10 +32,13 @@ __attribute__((used, noreturn)) void Reset_Handler(void) {
     for (;;) __asm__ volatile("");
 }
 
+/* The last system exception; a program may have its own. */
+void SysTick_Handler(void) __attribute__((weak, alias("edgesmith_halt")));
+
 typedef void (*handler)(void);
-/* Entries: initial stack, reset, then the 14 system exceptions, all of which halt. */
+/* Entries: initial stack, reset, then the 14 system exceptions, all of which halt unless SysTick has a handler. */
 __attribute__((section(".vectors"), used)) const handler edgesmith_vectors[16] = {
     (handler)(void *)_estack, Reset_Handler,  edgesmith_halt, edgesmith_halt, edgesmith_halt, edgesmith_halt,
     edgesmith_halt,           edgesmith_halt, edgesmith_halt, edgesmith_halt, edgesmith_halt, edgesmith_halt,
-    edgesmith_halt,           edgesmith_halt, edgesmith_halt, edgesmith_halt,
+    edgesmith_halt,           edgesmith_halt, edgesmith_halt, SysTick_Handler,
 };
