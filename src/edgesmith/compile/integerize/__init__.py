@@ -1,5 +1,7 @@
 """From a float graph annotated with formats to a graph of integer ops."""
 
+from collections.abc import Collection
+
 from edgesmith.compile.integerize.builder import Builder
 from edgesmith.compile.integerize.chains import Chains
 from edgesmith.compile.integerize.rules import rule_for
@@ -8,7 +10,7 @@ from edgesmith.core.graph import Graph
 __all__ = ["integerize"]
 
 
-def integerize(graph: Graph) -> Graph:
+def integerize(graph: Graph, stored: Collection[str] = ()) -> Graph:
     """Carry out the formats of an annotated float graph (docs/numbers.md).
 
     Ops whose inputs and outputs all have formats become integer ops; the others stay float, with `quantize` and
@@ -17,12 +19,13 @@ def integerize(graph: Graph) -> Graph:
 
     Args:
         graph: float32, canonical, as `lower` makes it; formats as `compress.quantize` places them.
+        stored: inputs that arrive as the int8 of their format; others of int8 arrive as floats and are quantized.
 
     Raises:
         BadInput: a format that the op has no meaning for.
         Unsupported: a sum could leave int32, or a factor is beyond a multiplier.
     """
-    builder = Builder(graph)
+    builder = Builder(graph, stored)
     chains = Chains(builder)
     for op in graph.ops:
         if chains.take(op):

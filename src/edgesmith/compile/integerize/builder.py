@@ -1,6 +1,6 @@
 """The integer graph while it grows: which tensor holds which real value, and in what form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -23,10 +23,12 @@ class Builder:
 
     Attributes:
         source: the annotated float graph.
+        inputs_stored: inputs that arrive in their format even where it is int8.
     """
 
-    def __init__(self, source: Graph) -> None:
+    def __init__(self, source: Graph, stored: Collection[str] = ()) -> None:
         self.source = source
+        self.inputs_stored = frozenset(stored)
         self.tensors: dict[str, Tensor] = {}
         self.constants: dict[str, np.ndarray] = {}
         self.ops: list[Op] = []
@@ -228,7 +230,7 @@ class Builder:
         format_ = tensor.format
         if isinstance(format_, PerChannel):
             raise BadInput(f"integerize: input {tensor.name!r} has a format per channel; need one scale.")
-        if format_ is not None and format_.dtype != "int8":
+        if format_ is not None and (format_.dtype != "int8" or tensor.name in self.inputs_stored):
             self.tensors[tensor.name] = replace(tensor, dtype=cast(DType, format_.dtype))
             self._stored[tensor.name] = tensor.name
             return
