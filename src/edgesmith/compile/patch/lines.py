@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgesmith.compile.patch.pieces import Piece, Writer
-from edgesmith.compile.patch.reach import AXES, Span, clipped
-from edgesmith.compile.patch.stage import Stage, pieces
+from edgesmith.compile.patch.reach import AXES, Reach, Span, clipped, length
+from edgesmith.compile.patch.stage import Stage
 from edgesmith.core.graph import Graph
 
 ROWS = AXES[0]
@@ -25,66 +25,82 @@ class Lines:
 
 
 def lines(stage: Stage, count: int) -> Graph:
-    """The graph with its stage run in `count` bands of full width; nothing is computed twice."""
+    """The graph with its stage run in `count` bands of full width; nothing is computed twice.
+
+    Args:
+        count: bands; each takes an equal share of the sources' rows, and every layer goes as far as those allow.
+    """
     writer, rows = Writer(stage), rows_of(stage, count)
     held: dict[str, Piece] = {name: writer.whole(name) for name in stage.sources}
     bands = []
     for band, made in enumerate(rows.made):
-        mark = f"{band}"
+        kept = rows.kept[band + 1] if band + 1 < count else {}
         for position, op in enumerate(stage.ops):
-            result = op.outputs[0]
-            if result not in made:
-                continue
-            width = (0, stage.size(result, AXES[1]))
-            piece = writer.compute(position, (made[result], width), held, mark)
-            if result == stage.cut:
-                bands.append(piece)
-            kept = rows.kept[band].get(result)
-            if kept:
-                old = writer.cut(held[result], (kept, width), result, mark)
-                piece = writer.join([old, piece], ROWS, result, f"{mark}/rows")
-            held[result] = piece
-        for name, span in (rows.kept[band + 1] if band + 1 < len(rows.made) else {}).items():
-            # Cut at once, so that the rest of the band's rows can go.
-            held[name] = writer.cut(held[name], (span, held[name].region[1]), name, f"{mark}/kept")
+            if (result := op.outputs[0]) in made:
+                held[result] = _advance(writer, position, made[result], held, f"{band}")
+                if result == stage.cut:
+                    bands.append(held[result])
+            for name in stage.read_last[position]:
+                # What is still needed is cut out at once, so that the other rows' bytes are free again.
+                if name in kept:
+                    held[name] = writer.cut(held[name], (kept[name], held[name].region[1]), name, f"{band}/kept")
+                else:
+                    held.pop(name, None)
     return writer.finish(writer.join(bands, ROWS, stage.cut, "joined"))
 
 
+def _advance(writer: Writer, position: int, new: Span, held: Mapping[str, Piece], mark: str) -> Piece:
+    """The new rows of an op's result, below those of it that are kept."""
+    stage = writer.stage
+    result = stage.ops[position].outputs[0]
+    piece = writer.compute(position, (new, (0, stage.size(result, AXES[1]))), held, mark)
+    if result not in held or result == stage.cut:
+        return piece
+    return writer.join([held[result], piece], ROWS, result, f"{mark}/rows")
+
+
 def rows_of(stage: Stage, count: int) -> Lines:
-    """Which rows each band makes and keeps."""
-    results = [op.outputs[0] for op in stage.ops]
+    """Which rows each band makes and keeps; every op goes as far as the rows of its inputs that are due."""
     whole = stage.spans(ROWS, (0, stage.size(stage.cut, ROWS)))
-    ends = [_ends(stage, span[1], whole) for span in pieces(stage.size(stage.cut, ROWS), count)]
-    done = {name: whole[name][0] for name in results}
+    results = [op.outputs[0] for op in stage.ops]
     made: list[dict[str, Span]] = []
-    for reached in ends:
-        new = {name: (done[name], reached[name]) for name in results if reached[name] > done[name]}
+    done = {name: whole[name][0] for name in results}
+    for band in range(count):
+        due = {name: whole[name][0] + -(-(band + 1) * length(whole[name]) // count) for name in stage.sources}
+        for position, result in enumerate(results):
+            due[result] = _reached(stage, position, (done[result], whole[result][1]), whole, due)
+        new = {name: (done[name], due[name]) for name in results if due[name] > done[name]}
         done |= {name: span[1] for name, span in new.items()}
         made.append(new)
     return Lines(tuple(made), _kept(stage, made))
 
 
-def _ends(stage: Stage, end: int, whole: dict[str, Span]) -> dict[str, int]:
-    """The row before which each result must be there, so that the cut is there before row `end`."""
-    needed = {stage.cut: end}
-    for position in reversed(range(len(stage.indices))):
-        result = stage.ops[position].outputs[0]
-        needed[result] = reached = _reached(stage, position, (whole[result][0], needed[result]))
-        for name, reach in stage.split_inputs(position):
-            read = clipped(reach[0].back((whole[result][0], reached)), stage.size(name, ROWS))
-            needed[name] = max(needed.get(name, 0), read[1])
-    return needed
+def _reached(stage: Stage, position: int, left: Span, whole: Mapping[str, Span], due: Mapping[str, int]) -> int:
+    """The last row, and one, to which an op can go with the rows of its inputs that are due.
+
+    Args:
+        left: rows of its result that are not made yet.
+    """
+    ends = [left[1]]
+    for name, reach in stage.split[position]:
+        end, step = left[0], reach[0].repeat
+        while end < left[1]:
+            read = clipped(reach[0].back((end, further := (end // step + 1) * step)), stage.size(name, ROWS))
+            if read[1] > (due[name] if reach[0].stride else whole[name][1]):
+                break
+            end = further
+        ends.append(min(end, left[1]))
+    reached = min(ends)
+    padding = any(empty(stage, name, reach[0], (left[0], reached)) for name, reach in stage.split[position])
+    return left[0] if padding else reached
 
 
-def _reached(stage: Stage, position: int, span: Span) -> int:
-    """The end of `span` of an op's result, moved on until neither it nor the rest is padding alone."""
-    first, end = span
-    full = stage.size(stage.ops[position].outputs[0], ROWS)
-    end = stage.widened(position, ROWS, (first, end))[1]
-    for name, reach in stage.split_inputs(position):
-        if end < full and reach[0].stride and reach[0].back((end, full))[0] >= stage.size(name, ROWS):
-            end = full
-    return end
+def empty(stage: Stage, name: str, reach: Reach, span: Span) -> bool:
+    """Whether rows of a result read no row of an input: they are padding alone."""
+    if span[0] >= span[1]:
+        return False
+    first, end = clipped(reach.back(span), stage.size(name, ROWS))
+    return first >= end
 
 
 def _kept(stage: Stage, made: Sequence[Mapping[str, Span]]) -> tuple[dict[str, Span], ...]:
@@ -98,9 +114,8 @@ def _kept(stage: Stage, made: Sequence[Mapping[str, Span]]) -> tuple[dict[str, S
         for position, op in enumerate(stage.ops):
             if (new := band.get(op.outputs[0])) is None:
                 continue
-            for name, reach in stage.split_inputs(position):
+            for name, reach in stage.split[position]:
                 read = clipped(reach[0].back(new), stage.size(name, ROWS))
                 first[name] = min(first.get(name, read[0]), read[0])
         found.append({n: (first[n], there[n]) for n in results if n in first and first[n] < there[n]})
     return tuple(reversed(found))
-

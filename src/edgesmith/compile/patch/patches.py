@@ -1,11 +1,12 @@
 """Patch by patch: each patch of the cut is made from its own receptive field, halos are computed again."""
 
 from edgesmith.compile.patch.pieces import Piece, Writer
-from edgesmith.compile.patch.reach import AXES, Span
-from edgesmith.compile.patch.stage import Stage, pieces, stage_macs
+from edgesmith.compile.patch.reach import AXES, Span, length
+from edgesmith.compile.patch.stage import Stage, pieces
 from edgesmith.core.graph import Graph
 
 Grid = tuple[int, int]  # patches along height and width
+Parts = tuple[dict[str, Span], ...]  # for each patch along an axis, tensor name to the cells it needs
 
 
 def patches(stage: Stage, grid: Grid) -> Graph:
@@ -38,18 +39,24 @@ def own(stage: Stage, axis: int, count: int) -> list[Span]:
     return pieces(stage.size(stage.cut, axis), count)
 
 
-def spans_of(stage: Stage, grid: Grid) -> tuple[list[dict[str, Span]], list[dict[str, Span]]]:
+def spans_of(stage: Stage, grid: Grid) -> tuple[Parts, Parts]:
     """Rows of every tensor for each row of patches, and columns for each column."""
-    tall, wide = ([stage.spans(axis, s) for s in own(stage, axis, n)] for axis, n in zip(AXES, grid, strict=True))
-    return tall, wide
+    return parts(stage, AXES[0], grid[0]), parts(stage, AXES[1], grid[1])
 
 
-def patch_macs(stage: Stage, grid: Grid) -> int:
-    """Multiply-accumulates of the stage, halos included."""
-    tall, wide = spans_of(stage, grid)
+def parts(stage: Stage, axis: int, count: int) -> Parts:
+    """Cells along an axis of every tensor for each of `count` patches."""
+    return tuple(stage.spans(axis, span) for span in own(stage, axis, count))
+
+
+def patch_macs(stage: Stage, tall: Parts, wide: Parts) -> int:
+    """Multiply-accumulates of the stage, halos included.
+
+    Args:
+        tall, wide: of `spans_of`.
+    """
     total = 0
-    for op, each in zip(stage.ops, stage_macs(stage), strict=True):
-        name = op.outputs[0]
-        rows, columns = (sum(end - first for first, end in (s[name] for s in part)) for part in (tall, wide))
+    for op, each in zip(stage.ops, stage.cell_macs, strict=True):
+        rows, columns = (sum(length(spans[op.outputs[0]]) for spans in part) for part in (tall, wide))
         total += each * rows * columns
     return total

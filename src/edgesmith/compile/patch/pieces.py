@@ -47,7 +47,9 @@ class Writer:
         if region == piece.region:
             return piece
         if (piece.name, region) not in self.cuts:
-            (top, bottom), (left, right) = ((s[0] - own[0], s[1] - own[0]) for s, own in zip(region, piece.region))
+            (top, bottom), (left, right) = (
+                (span[0] - own[0], span[1] - own[0]) for span, own in zip(region, piece.region, strict=True)
+            )
             channels = self.stage.graph.tensors[original].shape[3]
             attrs = {"starts": (0, top, left, 0), "ends": (1, bottom, right, channels), "steps": (1, 1, 1, 1)}
             rows, columns = region
@@ -137,10 +139,9 @@ def adjusted(op: Op, outside: Sequence[tuple[int, int]], sizes: tuple[int, int])
     if op.kind in WINDOWS:
         attrs["padding"] = (top, bottom, left, right)
     elif op.kind == "pad":
-        attrs["before"], attrs["after"] = (
-            (0, tall, wide, attrs[key][3])  # type: ignore[index]
-            for key, tall, wide in (("before", top, left), ("after", bottom, right))
-        )
+        full = attrs_of(op)
+        attrs["before"] = (0, top, left, full["before"][3])  # type: ignore[index]
+        attrs["after"] = (0, bottom, right, full["after"][3])  # type: ignore[index]
     elif op.kind == "slice":
         full = attrs_of(op)
         attrs["starts"] = (0, 0, 0, full["starts"][3])  # type: ignore[index]

@@ -80,8 +80,8 @@ def _reaches(op: Op, inputs: Sequence[Tensor], result: Tensor) -> tuple[Reaches 
         along = attrs["before"][0] == attrs["after"][0] == 0  # type: ignore[index]
         return ((Reach(before=before[1]), Reach(before=before[2])),) if along else None
     if op.kind == "upsample_nearest":
-        tall, wide = attrs["factor"]  # type: ignore[misc]
-        return ((Reach(repeat=tall), Reach(repeat=wide)),)
+        factor: Sequence[int] = attrs["factor"]  # type: ignore[assignment]
+        return ((Reach(repeat=factor[0]), Reach(repeat=factor[1])),)
     return None
 
 
@@ -110,6 +110,11 @@ def _broadcast(inputs: Sequence[Tensor], result: Tensor) -> tuple[Reaches | None
         tall, wide = (Reach() if shape[axis] == result.shape[axis] else Reach(stride=0) for axis in AXES)
         found.append((tall, wide))
     return tuple(found)
+
+
+def length(span: Span) -> int:
+    """Cells of a span."""
+    return span[1] - span[0]
 
 
 def clipped(span: Span, size: int) -> Span:

@@ -1,7 +1,8 @@
 """The part of a program that runs piece by piece: everything one tensor is made from, as far as it can be split."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from edgesmith.compile.patch.reach import AXES, Reaches, Span, clipped, hull, reaches, widened
 from edgesmith.core.errors import Unsupported
@@ -28,7 +29,7 @@ class Stage:
     reaches: tuple[tuple[Reaches | None, ...], ...]
     sources: tuple[str, ...]
 
-    @property
+    @cached_property
     def ops(self) -> tuple[Op, ...]:
         """The ops themselves."""
         return tuple(self.graph.ops[index] for index in self.indices)
@@ -37,16 +38,34 @@ class Stage:
         """Cells of a tensor along an axis."""
         return self.graph.tensors[name].shape[axis]
 
-    def split_inputs(self, position: int) -> Iterator[tuple[str, Reaches]]:
-        """The inputs of an op that are split, each with its reaches."""
-        for name, reach in zip(self.ops[position].inputs, self.reaches[position], strict=True):
-            if reach:
-                yield name, reach
+    @cached_property
+    def split(self) -> tuple[tuple[tuple[str, Reaches], ...], ...]:
+        """For each op the inputs that are split, each with its reaches."""
+        return tuple(
+            tuple((name, reach) for name, reach in zip(op.inputs, found, strict=True) if reach)
+            for op, found in zip(self.ops, self.reaches, strict=True)
+        )
+
+    @cached_property
+    def read_last(self) -> tuple[tuple[str, ...], ...]:
+        """For each op the stage's own results that no op after it reads."""
+        own = {op.outputs[0] for op in self.ops}
+        last = {name: position for position, pairs in enumerate(self.split) for name, _ in pairs if name in own}
+        found: list[list[str]] = [[] for _ in self.ops]
+        for name, position in last.items():
+            found[position].append(name)
+        return tuple(map(tuple, found))
+
+    @cached_property
+    def cell_macs(self) -> tuple[int, ...]:
+        """For each op the multiply-accumulates of one cell of its result, all channels."""
+        cells = (self.size(op.outputs[0], AXES[0]) * self.size(op.outputs[0], AXES[1]) for op in self.ops)
+        return tuple(macs(self.graph, op) // count for op, count in zip(self.ops, cells, strict=True))
 
     def widened(self, position: int, axis: int, span: Span) -> Span:
         """What an op must make of its result so that it holds `span` and needs some of every split input."""
         result = self.ops[position].outputs[0]
-        for name, reach in self.split_inputs(position):
+        for name, reach in self.split[position]:
             span = widened(reach[axis - 1], span, self.size(name, axis), self.size(result, axis))
         return span
 
@@ -59,7 +78,7 @@ class Stage:
         for position in reversed(range(len(self.indices))):
             result = self.ops[position].outputs[0]
             needed[result] = made = self.widened(position, axis, needed[result])
-            for name, reach in self.split_inputs(position):
+            for name, reach in self.split[position]:
                 read = clipped(reach[axis - 1].back(made), self.size(name, axis))
                 needed[name] = hull(needed.get(name), read)
         return needed
@@ -128,12 +147,3 @@ def pieces(size: int, count: int) -> list[Span]:
     """
     ends = [sum(size // count + (i < size % count) for i in range(part + 1)) for part in range(count)]
     return list(zip([0, *ends[:-1]], ends, strict=True))
-
-
-def stage_macs(stage: Stage) -> tuple[int, ...]:
-    """Multiply-accumulates of one cell of each op's result, all channels."""
-    found = []
-    for op in stage.ops:
-        cells = stage.size(op.outputs[0], AXES[0]) * stage.size(op.outputs[0], AXES[1])
-        found.append(macs(stage.graph, op) // cells)
-    return tuple(found)
