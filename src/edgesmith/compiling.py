@@ -16,6 +16,7 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Split, Task
 from edgesmith.lower import channels_last_input, graph_of, lower, with_normalize
+from edgesmith.patching import AUTO, OFF, Patching, patched
 from edgesmith.profile import Profile, profile
 from edgesmith.realize import Realized, realize, write_artifact
 
@@ -54,35 +55,39 @@ def compile_model(
     name: str = "model",
     precision: str = "int8",
     calibration: str = "mse",
+    patching: Patching = AUTO,
 ) -> Artifact:
     """Compile a model for a target and write the artifact.
 
     Without a task the ranges come from random inputs: the artifact's cost is right, its accuracy is not.
 
+    Args:
+        patching: how the first stage may be split so that the program fits RAM.
+
     Raises:
-        BadInput: unknown precision or calibration, or a folder that cannot be written.
+        BadInput: unknown precision, calibration or schedule, or a folder that cannot be written.
         DoesNotFit: the program is too large for the board.
         Unsupported: an op without a lowering, or without a kernel there.
     """
     source = source_graph(module, example_inputs, task, name, precision, calibration)
-    realized = realize(channels_last_input(integerize(source)), target)
-    check_room(realized, target)
+    chosen = patched(channels_last_input(integerize(source)), target, patching)
+    realized = realize(chosen.graph, target)
+    check_room(realized, target, patching)
     facts = {
+        "schedule": chosen.describe(),
         "settings": {"precision": precision, "calibration": calibration},
         "calibrated_on": task.name if task else "random",
     }
     return write_artifact(out, realized, source, task, facts)
 
 
-def check_room(realized: Realized, target: Target) -> None:
-    """Refuse a program that is too large for its board.
+def check_room(realized: Realized, target: Target, patching: Patching = AUTO) -> None:
+    """Refuse a program that is too large for its board, or for the RAM it was given.
 
     Raises:
         DoesNotFit: by how much, and what to do.
     """
-    if target.hosted:
-        return
-    room = Budget(flash_bytes=target.flash_bytes, ram_bytes=target.ram_bytes)
+    room = Budget(flash_bytes=None if target.hosted else target.flash_bytes, ram_bytes=patching.limit(target))
     over = [
         f"{limit.removesuffix('_bytes')} is {ratio:.1f} times the {getattr(room, limit):,} bytes there are"
         for limit, ratio in realized.ratios(room).items()
@@ -103,10 +108,12 @@ def profile_model(
     name: str = "model",
     precision: str = "int8",
     measure: bool = True,
+    patching: Patching = OFF,
 ) -> Profile:
     """What each layer costs on a target; without `measure` everything is predicted, nothing is linked or run."""
     source = source_graph(module, example_inputs, task, name, precision, "minmax")
-    return profile(bind_for(channels_last_input(integerize(source)), target).program, target, measure)
+    chosen = patched(channels_last_input(integerize(source)), target, patching)
+    return profile(bind_for(chosen.graph, target).program, target, measure)
 
 
 def random_task(example_inputs: tuple[Tensor, ...], name: str) -> Task:

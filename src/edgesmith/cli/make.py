@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgesmith.cli.models import load, need_task
-from edgesmith.cli.options import Data, Jobs, Json, ModelSpec, Precision, Seed, TargetName, Trust
+from edgesmith.cli.options import Data, Jobs, Json, MaxRam, ModelSpec, Patch, Precision, Seed, TargetName, Trust
 from edgesmith.cli.output import as_json, note, readings, say, stdout, working
 from edgesmith.core.budget import Budget, parse_quantity
 from edgesmith.core.errors import DoesNotFit
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 MaxFlash = Annotated[
     str | None, typer.Option("--max-flash", metavar="SIZE", help='Such as "64KB". Default: the board\'s own.')
-]
-MaxRam = Annotated[
-    str | None, typer.Option("--max-ram", metavar="SIZE", help='Such as "20KB". Default: the board\'s own.')
 ]
 MaxLatency = Annotated[
     str | None, typer.Option("--max-latency", metavar="TIME", help='Of one inference, such as "5ms".')
@@ -139,23 +136,29 @@ def compile_(
     data: Data = None,
     precision: Precision = "int8",
     calibration: Annotated[str, typer.Option(metavar="NAME", help="minmax, percentile, mse or entropy.")] = "mse",
+    patch: Patch = "auto",
+    max_ram: MaxRam = None,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Compile a model as it is for a target, without search."""
     from edgesmith.targets import load as load_target
 
-    board = load_target(target)
+    board, ram_bytes = load_target(target), Budget.parse(ram=max_ram).ram_bytes
     named = load(model, data, trust)
     with working(f"compiling {named.name} for {board.name}"):
         from edgesmith.compiling import compile_model
+        from edgesmith.patching import Patching
 
+        wish = Patching(patch, ram_bytes)
         artifact = compile_model(
-            named.module, named.example_inputs, named.task, board, out, named.name, precision, calibration
+            named.module, named.example_inputs, named.task, board, out, named.name, precision, calibration, wish
         )
     if json:
         return as_json(artifact.manifest)
     readings({name: Reading.from_json(facts) for name, facts in artifact.manifest["readings"].items()})
+    if (chosen := artifact.manifest["schedule"])["patch"] != "off":
+        say(f"\nsplit to fit RAM: {chosen['patch']}, {chosen['extra_macs']:,} more multiply-accumulates")
     if named.task is None:
         say("\nno data: calibrated on random inputs, so the costs are right and the outputs are not; give --data")
     return say(f"\nartifact: {artifact.folder}")

@@ -21,3 +21,13 @@ Trust = Annotated[bool, typer.Option("--trust", help="Run the code of the .py or
 Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Candidates side by side. Default: one a core.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Patch = Annotated[
+    str,
+    typer.Option(
+        metavar="SCHEDULE",
+        help="auto, off, or a schedule of the first layers: 4x4@LAYER (patches), lines:28@LAYER (line buffers).",
+    ),
+]
+MaxRam = Annotated[
+    str | None, typer.Option("--max-ram", metavar="SIZE", help='Such as "20KB". Default: the board\'s own.')
+]

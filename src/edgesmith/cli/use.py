@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from edgesmith.cli.models import load
-from edgesmith.cli.options import Data, Folder, Json, ModelSpec, Precision, TargetName, Trust
+from edgesmith.cli.options import Data, Folder, Json, MaxRam, ModelSpec, Patch, Precision, TargetName, Trust
 from edgesmith.cli.output import as_json, readings, say, table, working
+from edgesmith.core.budget import Budget
 
 
 def profile(
@@ -15,18 +16,24 @@ def profile(
     target: TargetName,
     data: Data = None,
     precision: Precision = "int8",
+    patch: Patch = "off",
+    max_ram: MaxRam = None,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
     """Show what each layer of a model costs on a target."""
     from edgesmith.targets import load as load_target
 
-    board = load_target(target)
+    board, ram_bytes = load_target(target), Budget.parse(ram=max_ram).ram_bytes
     named = load(model, data, trust)
     with working(f"compiling {named.name} and counting it on {board.name}"):
         from edgesmith.compiling import profile_model
+        from edgesmith.patching import Patching
 
-        found = profile_model(named.module, named.example_inputs, named.task, board, named.name, precision)
+        wish = Patching(patch, ram_bytes)
+        found = profile_model(
+            named.module, named.example_inputs, named.task, board, named.name, precision, patching=wish
+        )
     facts = found.to_json()
     if json:
         return as_json(facts)

@@ -13,11 +13,20 @@ STACK_BYTES = 512  # assumed of a kernel that was not measured; the largest of t
 
 
 def constant_bytes(program: Program) -> int:
-    """Weights, tables, initial states and parameter structs as they lie in flash, each at a multiple of four."""
+    """Weights, tables, initial states and parameter structs as they lie in flash, each at a multiple of four.
+
+    A struct that several ops share lies there once.
+    """
     arrays = [values.nbytes for values in program.arrays.values()]
     initial = [state.initial.nbytes for state in program.graph.states]
-    structs = [struct_bytes(kernel) for kernel in program.kernels if kernel]
+    structs = own_struct_bytes(program).values()
     return sum(-(-size // 4) * 4 for size in (*arrays, *initial, *structs))
+
+
+def own_struct_bytes(program: Program) -> dict[int, int]:
+    """Op index to the size of its parameter struct, of ops that do not share that of an earlier one."""
+    own = dict.fromkeys(program.shared_parameters().values())
+    return {index: struct_bytes(kernel) for index in own if (kernel := program.kernels[index])}
 
 
 def struct_bytes(kernel: Kernel) -> int:

@@ -7,7 +7,7 @@ from edgesmith.compile.emit.model import Program
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.core.ops import attrs_of, spec_of
 from edgesmith.core.target import Target
-from edgesmith.cost.memory import struct_bytes
+from edgesmith.cost.memory import own_struct_bytes
 from edgesmith.emulate import cost
 from edgesmith.kernels.abi import FOLDER
 from edgesmith.kernels.costs import KernelCost, key, table
@@ -30,7 +30,7 @@ class OpCost:
 
     Attributes:
         layer: the op's name, else its kind and index.
-        constant_bytes: weights, tables and parameters in flash; a constant that two ops read counts for the first.
+        constant_bytes: weights, tables and parameters in flash; what two ops share counts for the first.
         peak_bytes: of this op's results, what is alive where the arena peaks.
         scratch_bytes: of its kernel.
         instructions: 0 where the target has no table of instructions.
@@ -107,11 +107,11 @@ def _throughput(kind: str, macs: int, elements: int, is_float: bool, target: Tar
 def _constant_bytes(program: Program) -> list[int]:
     """Bytes of constants and parameters by op."""
     seen: set[str] = set()
-    found = []
-    for op, kernel in zip(program.graph.ops, program.kernels, strict=True):
+    structs, found = own_struct_bytes(program), []
+    for index, op in enumerate(program.graph.ops):
         own = [name for name in dict.fromkeys(op.inputs) if name in program.arrays and name not in seen]
         seen.update(own)
-        found.append(sum(program.arrays[n].nbytes for n in own) + (struct_bytes(kernel) if kernel else 0))
+        found.append(sum(program.arrays[n].nbytes for n in own) + structs.get(index, 0))
     return found
 
 

@@ -2,8 +2,8 @@
 
 import platform
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -35,6 +35,7 @@ class Proof:
         best: its search result; None when nothing fits.
         source: its float graph with formats.
         message, advice: filled when nothing fits.
+        schedule: how its first stage is split, for the manifest.
     """
 
     best: dict[str, Any] | None
@@ -43,6 +44,7 @@ class Proof:
     relations: tuple[Relation, ...]
     message: str
     advice: list[str]
+    schedule: Mapping[str, Any] = field(default_factory=dict)
 
 
 def document(
@@ -161,7 +163,7 @@ def _candidate(index: int, result: dict[str, Any], best: dict[str, Any] | None) 
         "latency_ms": predicted.get("latency"),
         "energy_uj": predicted.get("energy"),
         "seconds": result["seconds"],
-        "note": result.get("why", ""),
+        "note": result.get("why") or result.get("split", ""),
     }
 
 

@@ -30,6 +30,7 @@ from edgesmith.fit.predict import Predictor
 from edgesmith.fit.search import Search
 from edgesmith.fit.space import Settings
 from edgesmith.fit.trial import Job, compiled_graph, float_graph, read_graph, weights_sha256
+from edgesmith.patching import OFF, Patching, patched
 from edgesmith.realize import Realized, host_accuracy, raw_samples, realize, samples_of, write_artifact
 from edgesmith.report import write as write_report
 from edgesmith.report.pareto import front
@@ -175,14 +176,16 @@ def prove(job: Job, results: Sequence[dict[str, Any]], progress: Progress) -> Pr
             break
         progress(f"compiling {result['words']}")
         source = read_graph(job.folder, Settings(**result["settings"]))
-        realized = realize(compiled_graph(source), job.predictor.target)
+        wish = Patching(ram_bytes=job.predictor.budget.ram_bytes)
+        chosen = patched(compiled_graph(source), job.predictor.target, wish if result.get("split") else OFF)
+        realized = realize(chosen.graph, job.predictor.target)
         ratios = realized.ratios(job.predictor.budget)
         if max(ratios.values(), default=0) > 1:
             progress("as linked it is over a limit; trying the next")
             over.append(Miss(result["words"], ratios))
             continue
         progress("proving that Python, C here and C on the board agree")
-        return Proof(result, realized, source, relations_of(job, result, realized, source), "", [])
+        return Proof(result, realized, source, relations_of(job, result, realized, source), "", [], chosen.describe())
     message, advice = why_nothing_fits(job.predictor, job.module, job.task, results, over)
     return Proof(None, None, None, (), message, advice)
 
@@ -262,6 +265,7 @@ def _artifact(job: Job, proof: Proof) -> Artifact:
     facts = {
         "budget": job.predictor.budget.to_json(),
         "settings": proof.best["settings"] if proof.best else {},
+        "schedule": proof.schedule,
         "certificate": [relation.to_json() for relation in proof.relations],
     }
     if proof.realized is None or proof.source is None:

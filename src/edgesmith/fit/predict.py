@@ -1,5 +1,6 @@
 """What a candidate will cost on the target, from its graph alone, before anything is trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.cost import OpCost, op_costs, totals
 from edgesmith.lower import channels_last_input, lower, with_normalize
+from edgesmith.patching import Patching, patched
 from edgesmith.profile import profile
 from edgesmith.targets.machine import is_here
 
@@ -28,6 +30,7 @@ class Prediction:
 
     Attributes:
         ops: cost of each op, for tables and for pruning.
+        split: how the first stage is split so that RAM suffices, in words; empty where it is not.
     """
 
     flash: Reading
@@ -35,6 +38,7 @@ class Prediction:
     latency: Reading
     energy: Reading
     ops: tuple[OpCost, ...]
+    split: str = ""
 
     def readings(self) -> dict[str, Reading]:
         """The four figures a budget limits."""
@@ -60,8 +64,19 @@ class Predictor:
         return bind_for(draft_graph(module, self.task, self.name, precision), self.target)
 
     def predict(self, module: nn.Module, precision: str) -> Prediction:
-        """Cost of a module as it is."""
-        return predict(self.compiled(module, precision), self.target)
+        """Cost of a module as it is, its first stage split where only RAM is too small otherwise."""
+        graph = draft_graph(module, self.task, self.name, precision)
+        found = predict(bind_for(graph, self.target), self.target)
+        if not only_ram(found.ratios(self.budget)):
+            return found
+        chosen = patched(graph, self.target, Patching(ram_bytes=self.budget.ram_bytes))
+        if chosen.schedule is None or not chosen.meets:
+            return found
+        return replace(predict(bind_for(chosen.graph, self.target), self.target), split=chosen.schedule.words())
+
+    def without_ram(self) -> "Predictor":
+        """The same without the limit on RAM: what a net must meet that is to be split."""
+        return Predictor(self.target, self.task, replace(self.budget, ram_bytes=None), self.name)
 
     def pressure(self, module: nn.Module, precision: str) -> Pressure:
         """Cost against the limits, shared out to the layers that cause it."""
@@ -76,6 +91,11 @@ class Predictor:
             path = op.layer.rpartition(".")[0]  # an op is named after its module and its node
             layers[path] = layers.get(path, 0.0) + share
         return Pressure(worst, layers)
+
+
+def only_ram(ratios: Mapping[str, float]) -> bool:
+    """Whether RAM is the one limit that is broken."""
+    return [limit for limit, ratio in ratios.items() if ratio > 1] == ["ram_bytes"]
 
 
 def draft_graph(module: nn.Module, task: Task, name: str, precision: str) -> Graph:

@@ -89,7 +89,7 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
         return {"state": "failed", "why": str(error), "ratios": {}}
     prediction = job.predictor.predict(shaped, settings.precision)
     ratios = prediction.ratios(job.predictor.budget)
-    facts = {"prediction": prediction.to_json(), "ratios": ratios}
+    facts = {"prediction": prediction.to_json(), "ratios": ratios, "split": prediction.split}
     if max(ratios.values(), default=0.0) > 1 and settings.criterion != "none":
         return {"state": "too big", "why": "predicted above its limits after pruning", **facts}
     tuned = tune(job, settings, shaped, place)
@@ -117,10 +117,23 @@ def prune(job: Job, settings: Settings) -> nn.Module:
     if settings.criterion == "none":
         return job.module
 
-    def cost(module: nn.Module) -> Any:
-        return job.predictor.pressure(module, settings.precision)
+    def pruned(predictor: Predictor) -> nn.Module:
+        def cost(module: nn.Module) -> Any:
+            return predictor.pressure(module, settings.precision)
 
-    return PRUNERS[settings.criterion](cost, until=MARGIN * settings.fill)(job.module, job.task)
+        return PRUNERS[settings.criterion](cost, until=MARGIN * settings.fill)(job.module, job.task)
+
+    try:
+        return pruned(job.predictor)
+    except AtTheFloor:
+        # Where RAM alone stands in the way, the net may still fit with its first stage split.
+        shaped = pruned(job.predictor.without_ram())
+        if (
+            max(job.predictor.predict(shaped, settings.precision).ratios(job.predictor.budget).values(), default=0.0)
+            > 1
+        ):
+            raise
+        return shaped
 
 
 def tune(job: Job, settings: Settings, shaped: nn.Module, place: Path) -> nn.Module:

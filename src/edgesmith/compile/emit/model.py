@@ -14,7 +14,7 @@ from edgesmith.core.errors import Unsupported
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.interface import Interface, Port
-from edgesmith.kernels.abi import Kernel, select
+from edgesmith.kernels.abi import Field, Kernel, select
 
 CONSTANT_ALIGNMENT = 4  # bytes: kernels load weights a word at a time
 MAX_BLOCK_BYTES = (1 << 31) - 1  # kernels count in int32
@@ -43,6 +43,15 @@ class Program:
     def kernel_sources(self) -> tuple[Path, ...]:
         """The kernel files the program needs."""
         return tuple(dict.fromkeys(k.source for k in self.kernels if k))
+
+    def shared_parameters(self) -> dict[int, int]:
+        """Op index to the index of the first op with the same parameter struct, which both read."""
+        first: dict[tuple[str, tuple[Field, ...]], int] = {}
+        return {
+            index: first.setdefault((kernel.struct, kernel.fields), index)
+            for index, kernel in enumerate(self.kernels)
+            if kernel and kernel.fields
+        }
 
     def constant_bytes(self) -> int:
         """Bytes of weights and tables in flash, parameter structs not counted."""
@@ -124,6 +133,7 @@ class Printer:
         self.roots = roots(program.graph)
         self.steps = identifiers(f"{index}_{op.name or op.kind}" for index, op in enumerate(program.graph.ops))
         self.offsets = program.plan.tensor_offsets()
+        self.parameters = program.shared_parameters()
 
     def header(self) -> str:
         """The public header."""
@@ -152,7 +162,7 @@ class Printer:
         steps = list(enumerate(zip(self.graph.ops, self.program.kernels, strict=True)))
         parts = [array(self.constants[n], values, CONSTANT_ALIGNMENT) for n, values in self.program.arrays.items()]
         parts += [array(f"initial_{i}", s.initial, CONSTANT_ALIGNMENT) for i, s in enumerate(self.graph.states)]
-        parts += [self._parameters(i, kernel) for i, (_, kernel) in steps if kernel]
+        parts += [self._parameters(i) for i in dict.fromkeys(self.parameters.values())]
         calls = [self._call(i, op, kernel) for i, (op, kernel) in steps if kernel]
         return SOURCE.format(
             name=self.prefix,
@@ -168,9 +178,12 @@ class Printer:
             mask=ALIGNMENT - 1,
         )
 
-    def _parameters(self, index: int, kernel: Kernel) -> str:
+    def _parameters(self, index: int) -> str:
+        kernel = self.program.kernels[index]
+        if kernel is None:
+            raise AssertionError("an op that moves nothing has no parameters")
         fields = ", ".join(f".{f.name} = {literal_field(f.value, f.ctype)}" for f in kernel.fields)
-        return f"static const {kernel.struct} p_{self._step(index)} = {{{fields}}};\n" if kernel.fields else ""
+        return f"static const {kernel.struct} p_{self._step(index)} = {{{fields}}};\n"
 
     def _step(self, index: int) -> str:
         op = self.graph.ops[index]
@@ -178,7 +191,7 @@ class Printer:
 
     def _call(self, index: int, op: Op, kernel: Kernel) -> str:
         scratch = f"a + {self.program.plan.scratch_offset(index)}" if kernel.scratch_bytes else "NULL"
-        arguments = [f"&p_{self._step(index)}" if kernel.fields else "NULL"]
+        arguments = [f"&p_{self._step(self.parameters[index])}" if kernel.fields else "NULL"]
         arguments += kernel.arguments([self._read(n) for n in op.inputs], [self._write(n) for n in op.outputs])
         where = f"  /* {comment(op.source)} */" if op.source else ""
         call = f"    {kernel.function}({', '.join(arguments)}, {scratch});"
