@@ -15,6 +15,7 @@ from edgesmith.kernels.abi import FOLDER, Field, Kernel, select
 from edgesmith.toolchain import compile_library
 
 HOST_FOLDERS = ("reference", "x86")
+EVERY_FOLDER = (*HOST_FOLDERS, "cortex_m")  # the last in the plain form that any compiler takes
 C_TYPES = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "uint8_t": ctypes.c_uint8, "float": ctypes.c_float}
 Sanitizer = Literal["undefined", "address"] | None
 CANARY = 0xA5
@@ -53,29 +54,33 @@ def call(
     sanitize: Sanitizer = None,
     flags: tuple[str, ...] = (),
     over: int | None = None,
+    before: int | None = None,
 ) -> list[np.ndarray]:
     """Run one op in C and return its outputs; nothing beyond them or the scratch may have been written.
 
     Args:
         over: index of the input that the first output is written over.
+        before: bytes by which the first output begins before the first input, in one block.
     """
     kernel, made = bind(op, arrays, folder)
     stored = [np.ascontiguousarray(kernel.arrange.get(i, np.asarray)(array)) for i, array in enumerate(arrays)]
-    blocks = [_block(int(np.prod(shape)) * np.dtype(dtype).itemsize) for shape, dtype in made]
+    sizes = [int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in made]
+    blocks = [_block(size) for size in sizes]
+    if before is not None:
+        over = 0
     if over is not None:
-        blocks[0][: stored[over].nbytes] = stored[over].ravel().view(np.uint8)
-        stored[over] = blocks[0][: stored[over].nbytes].view(stored[over].dtype).reshape(stored[over].shape)
+        blocks[0], stored[over] = _shared(sizes[0], stored[over], before or 0)
     scratch = _block(kernel.scratch_bytes)
-    before = [array.copy() for array in stored]
+    kept = [array.copy() for array in stored]
     parameters = struct_of(kernel.fields)
     function = getattr(library(folder, sanitize, flags), kernel.function)
     function.restype = None
     function(ctypes.byref(parameters), *_arguments(kernel, stored, blocks), ctypes.c_void_p(scratch.ctypes.data))
-    for index, (array, copy) in enumerate(zip(stored, before, strict=True)):
+    for index, (array, copy) in enumerate(zip(stored, kept, strict=True)):
         assert index == over or array.tobytes() == copy.tobytes(), "the kernel wrote into an input"
     for block in (*blocks, scratch):
         assert (block[-MARGIN:] == CANARY).all(), "the kernel wrote beyond its block"
-    return [b[:-MARGIN].view(d).reshape(s) for b, (s, d) in zip(blocks, made, strict=True)]
+    return [b[:n].view(d).reshape(s) for b, n, (s, d) in zip(blocks, sizes, made, strict=True)]
 
 
 def scratch_in_c(op: Op, arrays: Sequence[np.ndarray], folder: str) -> tuple[int, int]:
@@ -104,6 +109,13 @@ def _block(nbytes: int) -> np.ndarray:
     whole = np.full(nbytes + MARGIN + 16, CANARY, np.uint8)
     start = -whole.ctypes.data % 16
     return whole[start : start + nbytes + MARGIN]
+
+
+def _shared(nbytes: int, array: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """A block for an output of `nbytes` in which the input `array` lies from `start` on, and the input there."""
+    block = _block(max(nbytes, start + array.nbytes))
+    block[start : start + array.nbytes] = array.ravel().view(np.uint8)
+    return block, block[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
 
 
 def _arguments(kernel: Kernel, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> list[object]:

@@ -14,7 +14,7 @@ from edgesmith.kernels.cortex_m.layout import lane_order, pack_rows
 from edgesmith.targets import load
 from edgesmith.toolchain import check_warnings
 from kernels import cases
-from kernels.calling import call
+from kernels.calling import bind, call
 from kernels.emulated import Board
 
 WITH_DSP = ("nucleo-l4r5zi", "nrf5340", "stm32h743")
@@ -109,10 +109,21 @@ def test_every_shift_rounds_once(board, shift):
     np.testing.assert_array_equal(board.call(op, arrays), expected(op, arrays))
 
 
-@pytest.mark.parametrize("size", [(5, 6), (25, 5), (40, 48)])
-def test_depthwise_with_same_padding_may_write_over_its_input(board, size):
-    op, arrays = convolution(np.random.default_rng(7), (1, *size, 6), (6, 3, 3, 1), groups=6, padding=(1, 1, 1, 1))
+@pytest.mark.parametrize(("size", "stride"), [((5, 6), 1), ((25, 5), 1), ((40, 48), 1), ((40, 48), 2), ((25, 6), 3)])
+def test_depthwise_may_write_over_its_input(board, size, stride):
+    """One band or several; with a stride, y is shorter and begins where x does."""
+    strides, padding = (stride, stride), (1, 1, 1, 1)
+    shape = (1, *size, 6)
+    op, arrays = convolution(np.random.default_rng(7), shape, (6, 3, 3, 1), groups=6, stride=strides, padding=padding)
+    assert bind(op, arrays, "cortex_m")[0].in_place
     np.testing.assert_array_equal(board.call(op, arrays, in_place=True), expected(op, arrays))
+
+
+def test_depthwise_that_makes_more_rows_than_it_has_taken_in_may_not():
+    """Padding above, so that the first band of the result is longer than what it needs of the input."""
+    rng = np.random.default_rng(7)
+    op, arrays = convolution(rng, (1, 40, 48, 2), (2, 1, 1, 1), groups=2, padding=(4, 0, 0, 0))
+    assert not bind(op, arrays, "cortex_m")[0].in_place
 
 
 @pytest.mark.parametrize("kind", OPS)

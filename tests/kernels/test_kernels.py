@@ -16,7 +16,7 @@ from edgesmith.compile.memory.sharing import OVERWRITES
 from edgesmith.core import ops
 from edgesmith.kernels.abi import BINDINGS, FOLDER
 from edgesmith.toolchain import check_warnings
-from kernels.calling import HOST_FOLDERS, call, scratch_in_c, sources
+from kernels.calling import EVERY_FOLDER, HOST_FOLDERS, bind, call, scratch_in_c, sources
 from kernels.cases import FLOAT, INTEGER, KINDS, SUMS, Maker
 
 Repeats = Callable[[int, int], int]
@@ -107,16 +107,32 @@ def test_kernels_touch_only_their_own_memory(folder: str):
     assert done.stdout.split() == [*KINDS]
 
 
+@pytest.mark.parametrize("folder", EVERY_FOLDER)
 @pytest.mark.parametrize("kind", OVERWRITES)
-def test_kernel_may_write_over_its_input(kind: str):
+def test_kernel_may_write_over_its_input(kind: str, folder: str):
     """The memory plan puts the output of these ops where an input of its shape was."""
     rng = generator(kind)
     for _ in range(20):
         op, arrays = KINDS[kind](rng)
-        (apart,) = call(op, arrays)
+        (apart,) = call(op, arrays, folder)
         for index in range(OVERWRITES[kind]):
             if (arrays[index].shape, arrays[index].nbytes) == (apart.shape, apart.nbytes):
-                assert_same(call(op, arrays, over=index), [apart])
+                assert_same(call(op, arrays, folder, over=index), [apart])
+
+
+@pytest.mark.parametrize("folder", EVERY_FOLDER)
+@pytest.mark.parametrize("kind", KINDS)
+def test_kernel_may_write_over_its_input_as_far_as_it_says(kind: str, folder: str):
+    """By its lead, rounded up as the plan does; where that would not overlap at all nothing is shown."""
+    rng = generator(kind)
+    for _ in range(20):
+        op, arrays = KINDS[kind](rng)
+        kernel, _ = bind(op, arrays, folder)
+        apart = call(op, arrays, folder)
+        if kernel.lead_bytes is not None:
+            assert_same(call(op, arrays, folder, before=-(-max(kernel.lead_bytes, 0) // 16) * 16), apart)
+        if kernel.in_place and apart[0].nbytes <= arrays[0].nbytes:
+            assert_same(call(op, arrays, folder, over=0), apart)
 
 
 @pytest.mark.parametrize("folder", HOST_FOLDERS)

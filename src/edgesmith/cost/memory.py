@@ -1,6 +1,9 @@
 """Flash and RAM of a program: what can be counted is counted, the code around the calls is a small measured model."""
 
+from collections.abc import Sequence
+
 from edgesmith.compile.emit.model import Program
+from edgesmith.core.graph import Op
 from edgesmith.core.target import Target
 from edgesmith.cost.code import code_size
 from edgesmith.kernels.costs import table
@@ -72,13 +75,13 @@ def stack_bytes(program: Program, target: Target) -> int:
     """Deepest stack: the most that any of the kernels was seen to use, and what the calls' own lists take."""
     names = [f"{k.source.parent.name}/{k.function}" for k in program.kernels if k]
     deepest = max((_stack(name, target.core) for name in names), default=STACK_BYTES)
-    return deepest + list_bytes(program)
+    called = [op for op, kernel in zip(program.graph.ops, program.kernels, strict=True) if kernel]
+    return deepest + list_bytes(called)
 
 
-def list_bytes(program: Program) -> int:
+def list_bytes(ops: Sequence[Op]) -> int:
     """Stack that the lists of pointers and sizes passed to concatenations take in the program's frame."""
-    pairs = zip(program.graph.ops, program.kernels, strict=True)
-    return sum(8 * len(op.inputs) for op, kernel in pairs if kernel and op.kind == "concat")
+    return sum(8 * len(op.inputs) for op in ops if op.kind == "concat")
 
 
 def _stack(name: str, core: str) -> int:

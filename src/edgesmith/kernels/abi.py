@@ -6,6 +6,7 @@ from pathlib import Path
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.core.ops import attrs_of
 from edgesmith.kernels.bindings import convolution, floating, integer, movement, sequence, window
+from edgesmith.kernels.bindings.movement import item_bytes
 from edgesmith.kernels.kernel import Arrange, ArrangeFor, Binding, Call, Field, Kernel, Value, Variant
 from edgesmith.kernels.variants import VARIANTS
 
@@ -42,11 +43,12 @@ def select(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], folders:
             source = FOLDER / folder / f"{call.file}.c"
             variant = VARIANTS.get(folder, {}).get(call.file, Variant())
             if source.is_file() and variant.suits(call.values()):
-                return _kernel(call, source, variant)
+                sizes = {"x_bytes": item_bytes(inputs[0]), "y_bytes": item_bytes(outputs[0])}
+                return _kernel(call, source, variant, sizes)
     return None
 
 
-def _kernel(call: Call, source: Path, variant: Variant) -> Kernel:
+def _kernel(call: Call, source: Path, variant: Variant, sizes: Mapping[str, Value]) -> Kernel:
     values = call.values()
     return Kernel(
         call.function,
@@ -56,7 +58,7 @@ def _kernel(call: Call, source: Path, variant: Variant) -> Kernel:
         variant.scratch_bytes(values),
         call.arguments,
         {**call.arrange, **{i: _arranged(arrange, values) for i, arrange in variant.arrange.items()}},
-        variant.lead_bytes(values),
+        variant.lead_bytes({**values, **sizes}),
         variant.in_place(values),
     )
 

@@ -69,7 +69,8 @@ class Variant:
             the call's arrangement of that input.
         suits: whether this version can serve a call with these field values.
         lead_bytes: y may lie over the first input if it begins at least so many bytes before it; None if it may not.
-        in_place: whether y may be the first input, exactly; besides the ops of which every kernel can do that.
+            Besides the fields the values hold x_bytes and y_bytes, of one element.
+        in_place: whether y, no larger, may begin where the first input does; besides the ops of which every kernel can.
     """
 
     scratch_bytes: Callable[[Mapping[str, Value]], int] = lambda values: 0
@@ -80,14 +81,29 @@ class Variant:
 
 
 def raster_lead_bytes(values: Mapping[str, Value]) -> int:
-    """Lead of a window kernel on bytes that writes output rows in order and, from row oy on, reads only its windows.
+    """Lead of a window kernel that writes output rows in order and, from row oy on, reads only its windows.
 
     When row oy is written whole, (oy + 1) rows of y are; the first input row still needed is that of its windows.
     """
-    v = {name: int(value) for name, value in values.items() if isinstance(value, int)}
-    row_in, row_out = v["in_w"] * v["in_c"], v["out_w"] * v["out_c"]
+    v = {"x_bytes": 1, "y_bytes": 1, **{name: int(value) for name, value in values.items() if isinstance(value, int)}}
+    row_in = v["in_w"] * v.get("in_c", v.get("channels", 0)) * v["x_bytes"]
+    row_out = v["out_w"] * v.get("out_c", v.get("channels", 0)) * v["y_bytes"]
     written = ((oy + 1) * row_out - max(0, oy * v["stride_h"] - v["pad_top"]) * row_in for oy in range(v["out_h"]))
     return max(written)
+
+
+def rows_lead_bytes(
+    values: Mapping[str, Value], together: int = 1, names: Sequence[str] = ("rows", "in_features", "out_features")
+) -> int:
+    """Lead of a kernel that works on `together` rows at a time: all of theirs may be written while all are needed.
+
+    Args:
+        names: fields with the number of rows, of input elements from one to the next, of output elements.
+    """
+    v = {"x_bytes": 1, "y_bytes": 1, **{name: int(value) for name, value in values.items() if isinstance(value, int)}}
+    rows, step_in, step_out = (v[name] for name in names)
+    firsts = range(0, rows, together)
+    return max(min(row + together, rows) * step_out * v["y_bytes"] - row * step_in * v["x_bytes"] for row in firsts)
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ class Kernel:
         scratch_bytes: of the block it needs, 16-byte aligned.
         arrange: input index to the order in which it wants that constant.
         lead_bytes: y may lie over the first input if it begins at least so many bytes before it; None if it may not.
-        in_place: whether y may be the first input, exactly.
+        in_place: whether y, no larger, may begin where the first input does.
     """
 
     function: str

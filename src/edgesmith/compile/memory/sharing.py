@@ -12,12 +12,16 @@ from typing import Literal, NamedTuple, cast
 from edgesmith.compile.memory.views import WORD_BYTES, roots, views
 from edgesmith.core.graph import Graph, Op
 
-# Ops whose kernel reads each element of the input before it writes that element of the output, and nothing after.
+# Ops whose kernels read each element of the input before they write that element of the output, and nothing after.
 UNARY = (
     "clamp leaky_relu hardswish hardsigmoid sigmoid tanh gelu silu sqrt rsqrt exp log abs neg affine rescale_s8 lookup"
 )
 BINARY = "add sub mul div add_s8 mul_s8 div_s8"
-OVERWRITES: Mapping[str, int] = {**dict.fromkeys(UNARY.split(), 1), **dict.fromkeys(BINARY.split(), 2)}
+BY_ROWS = "softmax softmax_s8 layer_norm layer_norm_s8 rms_norm rms_norm_s8"  # what a row is made of is read first
+OVERWRITES: Mapping[str, int] = {
+    **dict.fromkeys(f"{UNARY} {BY_ROWS}".split(), 1),
+    **dict.fromkeys(BINARY.split(), 2),
+}
 
 Way = Literal["join", "overwrite"]  # concatenations without copying; results in place of inputs
 BEFORE = -1  # when the inputs are written
@@ -53,7 +57,8 @@ class Sharing:
     """The groups of a graph's tensors in the arena.
 
     Args:
-        in_place: indices of ops whose first result may be their first input, besides those of OVERWRITES.
+        in_place: indices of ops whose first result, no larger, may begin where their first input does; besides those
+            of OVERWRITES.
         ways: what is joined besides pieces, in this order.
 
     Attributes:
@@ -110,15 +115,16 @@ class Sharing:
         for index, op in enumerate(self.graph.ops):
             for name in op.inputs[: OVERWRITES.get(op.kind, int(index in in_place))]:
                 x, y = self.graph.tensors[name], self.graph.tensors[op.outputs[0]]
-                same = x.shape == y.shape and x.nbytes == y.nbytes and op.inputs.count(name) == 1
-                if same and name in self._homes and self._agree(y.name, name, 0, over=name):
+                same = (x.shape == y.shape and x.nbytes == y.nbytes) or (index in in_place and x.nbytes >= y.nbytes)
+                once = op.inputs.count(name) == 1
+                if same and once and name in self._homes and self._agree(y.name, name, 0, over=name):
                     break
 
     def _agree(self, a: str, b: str, offset: int, over: str = "") -> bool:
         """Put a `offset` bytes behind where b begins, unless that loses anything.
 
         Args:
-            over: a tensor that the op which makes a or b may write over, exactly.
+            over: a tensor that the op which makes a may write over, from its beginning on.
 
         Returns:
             Whether a lies there now.
@@ -170,8 +176,7 @@ class Sharing:
             return False
         if first == write.time:
             return True  # two results of one op
-        exactly = (write.start, write.end) == (at, at + self._sizes[name])
-        return not (last == write.time and name == over and exactly and write.tensor in self._made_over(over))
+        return not (last == write.time and name == over and write.start == at and write.tensor in self._made_over(over))
 
     def _made_over(self, name: str) -> tuple[str, ...]:
         """First result of the op that reads `name` last."""

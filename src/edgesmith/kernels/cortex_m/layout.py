@@ -1,12 +1,13 @@
 """What the Cortex-M kernels want prepared: packed weights, scratch bytes. The packing is told in cortex_m_columns.h."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
 from edgesmith.core.errors import BadInput
-from edgesmith.kernels.kernel import Value, Variant, raster_lead_bytes
+from edgesmith.kernels.kernel import Value, Variant, raster_lead_bytes, rows_lead_bytes
 
 COLUMN_BYTES = 3072  # as in conv2d_s8.c
 BAND_BYTES = 3072  # as in depthwise_conv2d_s8.c
@@ -81,31 +82,71 @@ def convolution_lead_bytes(values: Mapping[str, Value]) -> int | None:
     return raster_lead_bytes(values) if integer(values, "groups") == 1 else None
 
 
+@dataclass(frozen=True)
+class Bands:
+    """How depthwise_conv2d_s8.c cuts its rows.
+
+    Attributes:
+        window_h: rows that a window reaches over.
+        pitch: cells of one row of a plane.
+        out_rows: output rows of a band.
+    """
+
+    window_h: int
+    pitch: int
+    out_rows: int
+
+
+def bands_of(values: Mapping[str, Value]) -> Bands:
+    """geometry_of in depthwise_conv2d_s8.c."""
+    kernel_w, dilation_w = integer(values, "kernel_w"), integer(values, "dilation_w")
+    window_h = (integer(values, "kernel_h") - 1) * integer(values, "dilation_h") + 1
+    out_even = (integer(values, "out_w") + 1) // 2 * 2
+    last_tap = kernel_w - 1 if dilation_w == 1 else (kernel_w - 1) | 1
+    pitch = (out_even * integer(values, "stride_w") + last_tap * dilation_w + 1) // 2 * 2
+    fit = BAND_BYTES // (8 * pitch) - window_h
+    out_rows = min(1 if fit < 0 else fit // integer(values, "stride_h") + 1, integer(values, "out_h"))
+    return Bands(window_h, pitch, out_rows)
+
+
 def depthwise_in_place(values: Mapping[str, Value]) -> bool:
-    """Whether each row of the result lies where a row was that has been taken into scratch; told in the C file."""
-    same = all(integer(values, f"in_{axis}") == integer(values, f"out_{axis}") for axis in "hwc")
-    return same and integer(values, "stride_h") == 1 and integer(values, "stride_w") == 1
+    """Whether y may begin where x does: each band of it lies where rows were that have been taken into scratch.
+
+    Channels keep their places in a cell, so only whole cells matter: those written after a band, and those of the rows
+    taken in before it was computed. Rows that two bands share stay in scratch.
+    """
+    if integer(values, "in_c") != integer(values, "out_c"):
+        return False
+    bands, stride, in_h, out_h = bands_of(values), *(integer(values, n) for n in ("stride_h", "in_h", "out_h"))
+    ends = [min(oy + bands.out_rows, out_h) for oy in range(0, out_h, bands.out_rows)]
+    taken = [min((end - 1) * stride - integer(values, "pad_top") + bands.window_h, in_h) for end in ends]
+    in_w, out_w = integer(values, "in_w"), integer(values, "out_w")
+    return all(end * out_w <= rows * in_w for end, rows in zip(ends, taken, strict=True))
 
 
 def depthwise_scratch_bytes(values: Mapping[str, Value]) -> int:
     """es_depthwise_conv2d_s8_scratch: four planes of a band and the packed weights of one channel."""
     kernel_h, kernel_w = integer(values, "kernel_h"), integer(values, "kernel_w")
-    window_h = (kernel_h - 1) * integer(values, "dilation_h") + 1
-    out_even = (integer(values, "out_w") + 1) // 2 * 2
-    dilation_w = integer(values, "dilation_w")
-    last_tap = kernel_w - 1 if dilation_w == 1 else (kernel_w - 1) | 1
-    pitch = (out_even * integer(values, "stride_w") + last_tap * dilation_w + 1) // 2 * 2
-    fit = BAND_BYTES // (8 * pitch) - window_h
-    out_rows = min(1 if fit < 0 else fit // integer(values, "stride_h") + 1, integer(values, "out_h"))
-    rows = (out_rows - 1) * integer(values, "stride_h") + window_h
-    return 8 * rows * pitch + 4 * kernel_h * words_of(kernel_w)
+    bands = bands_of(values)
+    rows = (bands.out_rows - 1) * integer(values, "stride_h") + bands.window_h
+    return 8 * rows * bands.pitch + 4 * kernel_h * words_of(kernel_w)
+
+
+def rows_together(values: Mapping[str, Value]) -> int:
+    """Rows of linear_s8.c that share a pass over the weights."""
+    rows, words = integer(values, "rows"), words_of(integer(values, "in_features"))
+    return 4 if rows >= 4 and 16 * words <= COLUMN_BYTES else 2 if rows >= 2 and 8 * words <= COLUMN_BYTES else 1
 
 
 def linear_scratch_bytes(values: Mapping[str, Value]) -> int:
-    """es_linear_s8_scratch: rows that share a pass over the weights; one alone is read as it is."""
-    rows, words = integer(values, "rows"), words_of(integer(values, "in_features"))
-    together = 4 if rows >= 4 and 16 * words <= COLUMN_BYTES else 2 if rows >= 2 and 8 * words <= COLUMN_BYTES else 0
-    return 4 * words * together
+    """es_linear_s8_scratch: rows that share a pass; one alone is read as it is."""
+    together = rows_together(values)
+    return 4 * words_of(integer(values, "in_features")) * together if together > 1 else 0
+
+
+def linear_lead_bytes(values: Mapping[str, Value]) -> int:
+    """A tile of rows is written after it was read."""
+    return rows_lead_bytes(values, rows_together(values))
 
 
 def integer(values: Mapping[str, Value], name: str) -> int:
@@ -116,5 +157,6 @@ def integer(values: Mapping[str, Value], name: str) -> int:
 VARIANTS: Mapping[str, Variant] = {
     "conv2d_s8": Variant(convolution_scratch_bytes, {1: pack_convolution}, lead_bytes=convolution_lead_bytes),
     "depthwise_conv2d_s8": Variant(depthwise_scratch_bytes, in_place=depthwise_in_place),
-    "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}),
+    "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}, lead_bytes=linear_lead_bytes),
+    **dict.fromkeys(("max_pool2d", "avg_pool2d_s8"), Variant(lead_bytes=raster_lead_bytes)),
 }
