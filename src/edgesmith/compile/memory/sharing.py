@@ -14,7 +14,8 @@ from edgesmith.core.graph import Graph, Op
 
 # Ops whose kernel reads each element of the input before it writes that element of the output, and nothing after.
 UNARY = (
-    "clamp leaky_relu hardswish hardsigmoid sigmoid tanh gelu silu sqrt rsqrt exp log abs neg affine rescale_s8 lookup"
+    "clamp leaky_relu hardswish hardsigmoid sigmoid tanh gelu silu sqrt rsqrt exp log abs neg affine rescale_s8 lookup "
+    "gelu_delta_s8 shift_gelu_s8 softmax shiftmax shift_gelu softmax_s8 shiftmax_s8 single_pass_softmax_s8"
 )
 BINARY = "add sub mul div add_s8 mul_s8 div_s8"
 OVERWRITES: Mapping[str, int] = {**dict.fromkeys(UNARY.split(), 1), **dict.fromkeys(BINARY.split(), 2)}
