@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, cast
 from edgesmith.compile.memory.views import WORD_BYTES, roots, views
 from edgesmith.core.graph import Graph, Op
 
-# Ops whose kernel reads each element of the input before it writes that element of the output, and nothing after.
+# Ops whose kernel reads each element, or row, of the input before it writes that part of the output, and not after.
 UNARY = (
     "clamp leaky_relu hardswish hardsigmoid sigmoid tanh gelu silu sqrt rsqrt exp log abs neg affine rescale_s8 lookup "
     "gelu_delta_s8 shift_gelu_s8 softmax shiftmax shift_gelu softmax_s8 shiftmax_s8 single_pass_softmax_s8"

@@ -46,6 +46,7 @@ typedef struct {
     int32_t a_zero, b_zero, multiplier, shift, y_zero, low, high;
 } es_matmul_s8_params;
 
+size_t es_matmul_s8_scratch(const es_matmul_s8_params *p);
 void es_matmul_s8(const es_matmul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *y, void *scratch);
 
 /* add_s8: short form, one rounding. mul_s8, div_s8: multiplier and shift as in docs/numbers.md. Operands are read by
