@@ -213,6 +213,47 @@ def norm_s8(kind: str) -> Maker:
     return make
 
 
+def exponent(rng: Rng) -> dict[str, int]:
+    return {"exp_multiplier": int(rng.integers(0, 1 << 21)), "exp_shift": size(rng, 8, 30) if rng.random() < 0.9 else 0}
+
+
+def shiftmax_s8(rng: Rng) -> Case:
+    return case("shiftmax_s8", [s8(rng, size(rng), size(rng, 1, 900))], **exponent(rng))
+
+
+def single_pass_softmax_s8(rng: Rng) -> Case:
+    _, (x, table) = softmax_s8(rng)
+    return case("single_pass_softmax_s8", [x, table], unit_bits=int(table[0]).bit_length() - 1)
+
+
+def shift_gelu_s8(rng: Rng) -> Case:
+    limit = {} if rng.random() < 0.5 else {"limit": zero(rng)}
+    x = s8(rng, size(rng), size(rng, 1, 90))
+    return case("shift_gelu_s8", [x], x_zero=zero(rng), **limit, **exponent(rng), **scaled(rng, 2.0**-15), **bounds(rng))
+
+
+def gelu_delta_s8(rng: Rng) -> Case:
+    relu = {"relu_multiplier": int(rng.integers(0, 1 << 21)), "relu_shift": size(rng, 0, 30)}
+    x = s8(rng, size(rng), size(rng, 1, 90))
+    fixed = {**exponent(rng), **relu, **scaled(rng, 2.0**-11), **bounds(rng)}
+    return case("gelu_delta_s8", [x, tables.gelu_delta_table()], x_zero=zero(rng), **fixed)
+
+
+def i_layer_norm_s8(rng: Rng) -> Case:
+    n = size(rng, 1, 300) if rng.random() < 0.9 else 2048
+    x = s8(rng, size(rng), n)
+    if rng.random() < 0.2:
+        x[:] = x.flat[0]  # no variance at all
+    gamma = rng.integers(-4095, 4096, n).astype(np.int16)
+    beta = rng.integers(-(1 << 24), 1 << 24, n).astype(np.int32)
+    return case("i_layer_norm_s8", [x, gamma, beta], **scaled(rng, 2.0**-20), **bounds(rng))
+
+
+def shift_gelu_f32(rng: Rng) -> Case:
+    limit = {} if rng.random() < 0.5 else {"limit": float(np.float32(rng.random() * 3))}
+    return case("shift_gelu", [f32(rng, size(rng), size(rng, 1, 40), scale=3.0)], **limit)
+
+
 def pooling(kind: str) -> Maker:
     def make(rng: Rng) -> Case:
         kernel = pair(rng, 2, 4)
@@ -414,6 +455,11 @@ INTEGER: Mapping[str, Maker] = {
     "div_s8": binary_s8("div_s8", division_scale),
     "rescale_s8": rescale_s8,
     "lookup": lookup,
+    "shiftmax_s8": shiftmax_s8,
+    "single_pass_softmax_s8": single_pass_softmax_s8,
+    "shift_gelu_s8": shift_gelu_s8,
+    "gelu_delta_s8": gelu_delta_s8,
+    "i_layer_norm_s8": i_layer_norm_s8,
     "softmax_s8": softmax_s8,
     "layer_norm_s8": norm_s8("layer_norm_s8"),
     "rms_norm_s8": norm_s8("rms_norm_s8"),
@@ -448,6 +494,8 @@ FLOAT: Mapping[str, Maker] = {
     **{kind: unary(kind, 100.0, positive=True) for kind in ("sqrt", "rsqrt", "log")},
     "gelu": gelu,
     "softmax": rows_f32("softmax", 0),
+    "shiftmax": rows_f32("shiftmax", 0),
+    "shift_gelu": shift_gelu_f32,
     "layer_norm": rows_f32("layer_norm", 2),
     "rms_norm": rows_f32("rms_norm", 1),
     "affine": rows_f32("affine", 2),

@@ -20,12 +20,19 @@ KINDS = {
     "conv2d_s8": 8,
     "depthwise_conv2d_s8": 8,
     "linear_s8": 8,
+    "matmul_s8": 5,
+    "layer_norm_s8": 6,
+    "rms_norm_s8": 6,
+    "i_layer_norm_s8": 6,
+    "shiftmax_s8": 4,
+    "shift_gelu_s8": 4,
+    "gelu_delta_s8": 5,
     "add_s8": 5,
     "avg_pool2d_s8": 6,
     "lookup": 5,
     "quantize": 6,
 }
-WITH_SCRATCH = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8")
+WITH_SCRATCH = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8", "matmul_s8")
 RAM_BYTES = 1 << 20
 ROOM_BYTES = 1 << 19
 CALLS = """

@@ -12,6 +12,7 @@ from edgesmith.data.fsdd import fsdd_task
 from edgesmith.data.nsl_kdd import nsl_kdd_task
 from edgesmith.data.occupancy import occupancy_task
 from edgesmith.data.own import task_from_csv, task_from_folder, task_from_npz
+from edgesmith.data.scenes import scenes_task
 
 __all__ = ["NAMED", "load_task", "named_task"]
 
@@ -21,6 +22,7 @@ NAMED: dict[str, Callable[[], Task]] = {
     "fsdd": fsdd_task,
     "nsl-kdd": nsl_kdd_task,
     "occupancy": occupancy_task,
+    "scenes": scenes_task,
 }
 
 

@@ -113,7 +113,19 @@ def instance_norm(b: Builder, call: Call) -> str:
     return _normalized_groups(b, x, b.shape(x)[1], float(call["eps"]), call["weight"], call["bias"])
 
 
+def shiftmax(b: Builder, call: Call) -> str:
+    """Along the last axis."""
+    return b.op("shiftmax", call.tensor("x"))
+
+
+def shift_gelu(b: Builder, call: Call) -> str:
+    """Rows are those of the last axis."""
+    return b.op("shift_gelu", call.tensor("x"), limit=float(call["limit"]))
+
+
 LOWERINGS: dict[str, Lowering] = {
+    "edgesmith.shiftmax.default": shiftmax,
+    "edgesmith.shift_gelu.default": shift_gelu,
     "aten.softmax.int": partial(_softmax, False),
     "aten._softmax.default": partial(_softmax, False),
     "aten.log_softmax.int": partial(_softmax, True),

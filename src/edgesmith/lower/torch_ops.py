@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edgesmith.core.ops.conv import window_sizes
 from edgesmith.lower.log_mel import log_mel as log_mel_op
+from edgesmith.lower.shift import shift_gelu, shiftmax
 
 Attrs = Mapping[str, Any]
 
@@ -115,7 +116,7 @@ def upsample_nearest(xs: Sequence[Tensor], a: Attrs) -> Tensor:
 
 def gelu(xs: Sequence[Tensor], a: Attrs) -> Tensor:
     """Exact or by tanh."""
-    return F.gelu(xs[0], approximate=a["approximate"])
+    return F.gelu(xs[0], approximate="tanh" if a["approximate"] == "tanh" else "none")
 
 
 def affine(xs: Sequence[Tensor], a: Attrs) -> Tensor:
@@ -205,4 +206,6 @@ UNARY: Mapping[str, Callable[[Tensor, Attrs], Tensor]] = {
     "abs": lambda x, a: torch.abs(x),
     "neg": lambda x, a: torch.neg(x),
     "softmax": lambda x, a: torch.softmax(x, -1),
+    "shiftmax": lambda x, a: shiftmax(x),
+    "shift_gelu": lambda x, a: shift_gelu(x, a["limit"]),
 }

@@ -11,6 +11,7 @@ from edgesmith.zoo.models.fashion import FashionCnn
 from edgesmith.zoo.models.lstm import LstmClassifier
 from edgesmith.zoo.models.mlperf_tiny import DsCnn, FcAutoencoder, MobilenetV1, Resnet8
 from edgesmith.zoo.models.mobilenet_v2 import MobilenetV2
+from edgesmith.zoo.models.segmenter import Segmenter
 from edgesmith.zoo.models.speech import SpeechDscnn
 from edgesmith.zoo.models.tabular import ScoringAutoencoder
 from edgesmith.zoo.models.vit import Vit
@@ -20,6 +21,7 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "digits-resnet": DigitsResnet,
     "fashion-cnn": FashionCnn,
     "fashion-vit": lambda: Vit(channels=1, size=28, patch=7, classes=10),
+    "scenes-segmenter": lambda: Segmenter(channels=1, size=32, patch=4, classes=5),
     "speech-dscnn": SpeechDscnn,
     "occupancy-lstm": lambda: LstmClassifier(channels=5, hidden=24, classes=2),
     "nslkdd-autoencoder": lambda: ScoringAutoencoder(features=118, hidden=64, code=12),

@@ -89,6 +89,18 @@ TESTBEDS = (
         seconds=326,
     ),
     Entry(
+        name="scenes-segmenter",
+        what="a vision transformer that tells which pixels of a 32x32 scene show which kind of clothes",
+        source="arXiv:2105.05633 (mask decoder), small",
+        input_shape=(1, 1, 32, 32),
+        parameters=84_778,
+        dataset="scenes",
+        recipe=Recipe(epochs=20, batch=32, learning_rate=2e-3, weight_decay=0.05),
+        metric="mean IoU",
+        reference=0.0,
+        seconds=0,
+    ),
+    Entry(
         name="speech-dscnn",
         what="spoken digits from one second of raw 8 kHz sound; the log-mel front end is part of the net",
         source="arXiv:1711.07128, made smaller",

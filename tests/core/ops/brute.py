@@ -192,6 +192,88 @@ def _scale(d, gamma, beta, a):
     return [finish(acc, a["multiplier"], a["shift"], a) for acc in accs]
 
 
+def shift_exp(u, octaves):
+    """floor(2^octaves * 1024 * (1 - r / 2) / 2^q), u / 1024 * 1.0111b = q + r rounded up where it has halves."""
+    half, sixteenth = -(-u // 2), -(-u // 16)
+    q, f = divmod(min(u + half - sixteenth, octaves * 1024), 1024)
+    e = (2048 - f) * 2 ** (octaves - q)
+    assert e < 1 << 32
+    return e // 2
+
+
+def share(e, total):
+    bits = total.bit_length()
+    upper = (total << 16) >> bits
+    return (e * (0xFFFFFFFF // upper)) >> (bits + 1)
+
+
+def probability(part):
+    return min(127, rshift(part, 7) - 128)
+
+
+def shiftmax_s8(x, a, shape):
+    y = []
+    for row in x.tolist():
+        octaves = min(15, 22 - len(row).bit_length())
+        e = [shift_exp(rshift((max(row) - v) * a["exp_multiplier"], a["exp_shift"]), octaves) for v in row]
+        assert sum(e) < 1 << 32
+        y.append([probability(share(v, sum(e))) for v in e])
+    return y
+
+
+def shift_gelu_s8(x, a, shape):
+    y = []
+    for row in x.tolist():
+        z = [min(v, a["limit"]) - a["x_zero"] for v in row]
+        most = max(*z, 0)
+        zero, *e = (
+            shift_exp(rshift((most - v) * a["exp_multiplier"], a["exp_shift"]), 20) for v in (0, *z)
+        )
+        assert max(e) + zero < 1 << 32
+        y.append([finish(v * share(p, p + zero), a["multiplier"], a["shift"], a) for v, p in zip(z, e, strict=True)])
+    return y
+
+
+def i_layer_norm_s8(x, gamma, beta, a, shape):
+    y = []
+    for row in x.tolist():
+        n = len(row)
+        u = [(v + 128) << ((16 - (n - 1).bit_length()) // 2) for v in row]
+        mean = math.floor(sum(u) / n + 0.5)
+        v = sum((w - mean) ** 2 for w in u)
+        assert v < 1 << 32
+        factor = (2**31 - 1) // max(math.isqrt(v), 1)
+        z = [rshift(((w - mean) * factor) // 2, 15) for w in u]
+        accs = [w * g + c for w, g, c in zip(z, gamma.tolist(), beta.tolist(), strict=True)]
+        assert all(abs(acc) < 1 << 31 for acc in accs)
+        y.append([finish(acc, a["multiplier"], a["shift"], a) for acc in accs])
+    return y
+
+
+def single_pass_softmax_s8(x, table, a, shape):
+    y = []
+    for row in x.tolist():
+        most, total = row[0], 1 << a["unit_bits"]
+        for v in row[1:]:
+            if v > most:
+                total, most = ((total * int(table[v - most])) >> a["unit_bits"]) + (1 << a["unit_bits"]), v
+            else:
+                total += int(table[most - v])
+        y.append([probability(share(int(table[most - v]), total)) for v in row])
+    return y
+
+
+def gelu_delta_s8(x, table, a, shape):
+    def one(v):
+        t = rshift(abs(v) * a["exp_multiplier"], a["exp_shift"])
+        i, f = divmod(t, 256)
+        low, high = (int(table[min(j, 160)]) for j in (i, i + 1))
+        delta = 0 if i >= 160 else low + ((high - low) * f + 128) // 256
+        return finish(rshift(max(v, 0) * a["relu_multiplier"], a["relu_shift"]) - delta, a["multiplier"], a["shift"], a)
+
+    return [[one(v - a["x_zero"]) for v in row] for row in x.tolist()]
+
+
 def lookup(x, table, a, shape):
     index = x.view(np.uint8)
     return [[int(table[v] if table.ndim == 1 else table[c][v]) for c, v in enumerate(row)] for row in index.tolist()]

@@ -173,6 +173,28 @@ def _normalizations() -> list[Case]:
     ]
 
 
+def _shift_forms() -> list[Case]:
+    gamma, beta = RNG.integers(-4095, 4096, 6).astype(np.int16), RNG.integers(-(1 << 22), 1 << 22, 6).astype(np.int32)
+    exponent = {"exp_multiplier": 1_100_000, "exp_shift": 14}
+    fixed = {"multiplier": 1_500_000_000, "shift": 45, **BOUNDS}
+    relu = {"relu_multiplier": 1_500_000, "relu_shift": 9}
+    narrow = np.array([[3, 3, 2, 2, 3, 3]], np.int8)
+    return [
+        Case("shiftmax", (reals(3, 6) * 4,)),
+        Case("shift_gelu", (reals(3, 6) * 4,)),
+        Case("shift_gelu", (reals(3, 6) * 4,), {"limit": 1.5}),
+        Case("shiftmax_s8", (int8s(3, 6),), exponent),
+        Case("shiftmax_s8", (int8s(2, 300),), exponent),
+        Case("shift_gelu_s8", (int8s(3, 6),), {"x_zero": -20, **exponent, **fixed}),
+        Case("shift_gelu_s8", (int8s(3, 6),), {"x_zero": 20, "limit": 70, **exponent, **fixed}),
+        Case("i_layer_norm_s8", (int8s(3, 6), gamma, beta), {**fixed, "shift": 51}),
+        Case("i_layer_norm_s8", (narrow, gamma, beta), {**fixed, "shift": 51}),
+        Case("i_layer_norm_s8", (np.full((1, 6), 9, np.int8), gamma, beta), {**fixed, "shift": 51}),
+        Case("single_pass_softmax_s8", (int8s(3, 6), tables.softmax_table(0.05, 6)), {"unit_bits": 22}),
+        Case("gelu_delta_s8", (int8s(3, 20), tables.gelu_delta_table()), {"x_zero": -9, **exponent, **relu, **fixed}),
+    ]
+
+
 def _recurrences() -> list[Case]:
     found = []
     for kind, gates in (("lstm", 4), ("gru", 3)):
@@ -234,6 +256,7 @@ MAKERS = (
     _reductions,
     _movements,
     _normalizations,
+    _shift_forms,
     _recurrences,
     _spectra,
     _quantizations,

@@ -32,7 +32,7 @@ class Limit:
 
 LIMIT = Limit(0.005, 1)
 LIMITS: Mapping[str, Limit] = {
-    **dict.fromkeys(("layer_norm", "rms_norm", "log_mel"), Limit(0.03, 1)),
+    **dict.fromkeys(("layer_norm", "rms_norm", "log_mel", "shiftmax", "shift_gelu"), Limit(0.03, 1)),
     **dict.fromkeys(("lstm", "gru"), Limit(1.0, 4)),
 }
 

@@ -3,12 +3,13 @@
 import numpy as np
 
 from edgesmith.compile.integerize.builder import Builder
-from edgesmith.compile.integerize.scaling import bounds, division, requantize, requantize_short
+from edgesmith.compile.integerize.scaling import bounds, division, one_short, requantize, requantize_short
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Attr, Op
 from edgesmith.core.ops import attrs_of
 from edgesmith.core.ops.elementwise import apply
-from edgesmith.core.ops.tables import lookup_table
+from edgesmith.core.ops.shift_s8 import DELTA_BITS, DELTA_STEP
+from edgesmith.core.ops.tables import gelu_delta_table, lookup_table
 
 
 def _operands(builder: Builder, op: Op) -> tuple[tuple[str, str], PerTensor, PerTensor, PerTensor, dict[str, Attr]]:
@@ -47,6 +48,25 @@ def unary(builder: Builder, op: Op) -> None:
     x, attrs = builder.affine(name), attrs_of(op)
     table = lookup_table(lambda real: apply(op.kind, real, attrs), x, y)
     builder.result(op, "lookup", (builder.stored(name), builder.constant(f"{op.outputs[0]}.table", table)))
+
+
+def gelu(builder: Builder, op: Op) -> None:
+    """A table of 256, or ReLU minus its distance to GELU with one table for all layers."""
+    if attrs_of(op)["approximate"] != "delta":
+        return unary(builder, op)
+    x, x_format = builder.int8(op.inputs[0])
+    y = builder.affine(op.outputs[0])
+    (index, index_shift), (relu, relu_shift) = (
+        one_short(op, x_format.scale * steps) for steps in (256 << DELTA_STEP, 1 << DELTA_BITS)
+    )
+    attrs = {
+        "x_zero": x_format.zero_point,
+        **{"exp_multiplier": index, "exp_shift": index_shift, "relu_multiplier": relu, "relu_shift": relu_shift},
+        **requantize(op, 2.0**-DELTA_BITS / y.scale),
+        **bounds(op, y),
+    }
+    table = builder.constant("gelu_delta.table", gelu_delta_table())
+    return builder.result(op, "gelu_delta_s8", (x, table), attrs)
 
 
 def affine(builder: Builder, op: Op) -> None:

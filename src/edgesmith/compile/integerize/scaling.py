@@ -34,6 +34,12 @@ def requantize_short(op: Op, *factors: float) -> tuple[tuple[int, ...], int]:
     return _checked(op, max(map(abs, factors)), lambda: short_multipliers_of(*factors))
 
 
+def one_short(op: Op, factor: float) -> tuple[int, int]:
+    """A multiplier below 2^21 and its shift, for one 9-bit operand."""
+    (multiplier,), shift = requantize_short(op, factor)
+    return multiplier, shift
+
+
 def _checked(op: Op, factor: float, make):  # type: ignore[no-untyped-def]
     try:
         return make()

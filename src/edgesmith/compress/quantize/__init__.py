@@ -1,5 +1,7 @@
 """Quantization: weights and activations stored in few bits."""
 
+from edgesmith.compress.quantize.i_segmenter import i_segmenter
+from edgesmith.compress.quantize.i_vit import i_vit
 from edgesmith.compress.quantize.ptq import ptq
 
-METHODS = (ptq,)
+METHODS = (ptq, i_vit, i_segmenter)

@@ -18,6 +18,7 @@ FLOAT_ONLY = ("rfft",)
 # Formats that the op's integer form fixes, by kind and output (docs/numbers.md).
 FIXED: Mapping[tuple[str, str], PerTensor] = {
     ("softmax", "y"): PerTensor(1 / 256, -128),
+    ("shiftmax", "y"): PerTensor(1 / 256, -128),
     ("sigmoid", "y"): PerTensor(1 / 256, -128),
     ("tanh", "y"): PerTensor(1 / 128, 0),
     ("gru", "h"): PerTensor(2.0**-15, 0, "int16"),
@@ -159,7 +160,7 @@ def _only_for_concat(graph: Graph, name: str) -> bool:
     kind = graph.ops[maker].kind
     if kind in MOVES:
         return _only_for_concat(graph, graph.ops[maker].inputs[0])
-    return kind not in ("softmax", "sigmoid", "tanh", "embedding")
+    return kind not in ("softmax", "shiftmax", "sigmoid", "tanh", "embedding")
 
 
 def _fixed(graph: Graph) -> dict[str, PerTensor]:

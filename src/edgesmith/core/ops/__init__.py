@@ -20,6 +20,8 @@ from edgesmith.core.ops import (
     recurrent_s8,
     reduction,
     shape,
+    shift,
+    shift_s8,
     spectral,
 )
 from edgesmith.core.ops.spec import OpSpec
@@ -36,6 +38,8 @@ THEMES = (
     shape,
     norm,
     norm_s8,
+    shift,
+    shift_s8,
     recurrent,
     recurrent_s8,
     spectral,

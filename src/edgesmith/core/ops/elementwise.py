@@ -11,6 +11,7 @@ from edgesmith.core.ops.linear import broadcast
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 Function = Callable[[np.ndarray, Attrs], np.ndarray]
+GELUS = ("none", "tanh", "delta")  # "delta" is "none" whose integer form is gelu_delta_s8
 _erf = np.frompyfunc(math.erf, 1, 1)  # numpy has none
 
 
@@ -70,7 +71,7 @@ def apply(kind: str, x: np.ndarray, attrs: Attrs) -> np.ndarray:
 
 def _infer_unary(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
     choice = attrs.get("approximate", "none")
-    need(choice in ("none", "tanh"), f"gelu: approximate is {choice!r}; need 'none' or 'tanh'.")
+    need(choice in GELUS, f"gelu: approximate is {choice!r}; need 'none' or 'tanh', or 'delta' for the integer form.")
     return [(inputs[0].shape, inputs[0].dtype)]
 
 

@@ -7,12 +7,17 @@ import numpy as np
 from edgesmith.core.graph import Tensor
 from edgesmith.core.ops.spec import Attribute, Attrs, Macs, OpSpec, Shapes, need
 
+# How the integer form is computed; the real function is the same (docs/numbers.md).
+SOFTMAX_FORMS = ("table", "single_pass")
+NORM_FORMS = ("exact", "i_layer_norm")
 EPS = {"eps": Attribute(float, 1e-5, low=0)}  # torch.nn.LayerNorm's default
 
 
 def infer_last_axis(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
     """The shape of x, when every other input has one entry per entry of its last axis."""
     x = inputs[0]
+    form = attrs.get("form", "exact")
+    need(form in (*SOFTMAX_FORMS, *NORM_FORMS), f"normalization: form is {form!r}; need one of its integer forms.")
     need(len(x.shape) >= 1, "normalization: x has no axis; need at least one.")
     for tensor in inputs[1:]:
         need(tensor.shape == x.shape[-1:], f"normalization: {tensor.name!r} is {tensor.shape}; need {x.shape[-1:]}.")
@@ -61,6 +66,7 @@ OPS = (
         infer=infer_last_axis,
         run=_run_softmax,
         dtypes=("float32",),
+        attrs={"form": Attribute(str, "table")},
     ),
     OpSpec(
         kind="layer_norm",
@@ -70,7 +76,7 @@ OPS = (
         infer=infer_last_axis,
         run=_run_layer_norm,
         dtypes=("float32",) * 3,
-        attrs=EPS,
+        attrs={**EPS, "form": Attribute(str, "exact")},
         macs=macs_per_element(2),
     ),
     OpSpec(

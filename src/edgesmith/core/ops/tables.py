@@ -7,6 +7,7 @@ import numpy as np
 
 from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import PerTensor
+from edgesmith.core.ops.elementwise import apply
 from edgesmith.core.ops.spectral import LONGEST_FFT
 
 
@@ -39,6 +40,12 @@ def softmax_table(scale: float, n: int) -> np.ndarray:
         raise BadInput(f"softmax: rows of {n} entries; the integer form needs 1 to {1 << 22}.")
     top = 1 << (31 - max(9, n.bit_length()))  # n * top < 2^31
     return np.rint(top * np.exp(-scale * np.arange(256.0))).astype(np.uint32)
+
+
+def gelu_delta_table() -> np.ndarray:
+    """relu(x) - gelu(x) at x = i / 32, i = 0..160, in Q16: (161,) uint16 (docs/numbers.md, gelu_delta_s8)."""
+    x = np.arange(161) / 32
+    return np.rint(65536 * (x - apply("gelu", x, {"approximate": "none"}))).astype(np.uint16)
 
 
 def gate_table(function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

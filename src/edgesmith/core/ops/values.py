@@ -104,6 +104,13 @@ def _softmax(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
     )
 
 
+def _single_pass(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    _softmax(arrays, shape, attrs)
+    unit = 1 << attrs["unit_bits"]
+    good = int(arrays["table"][0]) == unit == int(arrays["table"].max())
+    need(good, f"the table's first and largest entry must be {unit}, exp(0) at its scale.")
+
+
 def _log_mel(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
     # Any other factors could grow past int32 in the transform.
     exact = twiddles(attrs["n_fft"]).astype(np.int64)
@@ -120,5 +127,6 @@ RELATIONS: Mapping[str, Callable[[Arrays, tuple[int, ...], Attrs], None]] = {
     "lstm_s8": _recurrent,
     "gru_s8": _recurrent,
     "softmax_s8": _softmax,
+    "single_pass_softmax_s8": _single_pass,
     "log_mel_s8": _log_mel,
 }

@@ -67,6 +67,17 @@ def _rows(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call
     return (Call("rows", f"es_{op.kind}", "es_rows_params", fields),)
 
 
+def _shiftmax(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+    n = inputs[0].shape[-1]
+    return (Call("shift", "es_shiftmax", "es_rows_params", (*numbers(rows=inputs[0].size // n, n=n), *floats(eps=0.0))),)
+
+
+def _shift_gelu(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+    n = inputs[0].shape[-1]
+    fields = (*numbers(rows=inputs[0].size // n, n=n), *floats(limit=attrs["limit"]))
+    return (Call("shift", "es_shift_gelu", "es_shift_gelu_params", fields),)
+
+
 BINDINGS: Mapping[str, Binding] = {
     "conv2d": _convolution,
     "conv_transpose2d": _convolution,
@@ -79,5 +90,7 @@ BINDINGS: Mapping[str, Binding] = {
     "avg_pool2d": _avg_pool2d,
     "reduce_sum": _reduce,
     "reduce_mean": _reduce,
+    "shiftmax": _shiftmax,
+    "shift_gelu": _shift_gelu,
     **dict.fromkeys(("softmax", "layer_norm", "rms_norm", "affine"), _rows),
 }

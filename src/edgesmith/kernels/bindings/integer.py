@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgesmith.core.graph import Op, Tensor
+from edgesmith.core.ops.shift_s8 import norm_fraction
 from edgesmith.kernels.bindings.convolution import bounds
 from edgesmith.kernels.kernel import SUFFIX, Binding, Call, Field, floats, numbers
 from edgesmith.kernels.strides import broadcast_strides, merge, row_major, walk_fields
 
 Attrs = Mapping[str, Any]
 Tensors = Sequence[Tensor]
+EXPONENT = ("exp_multiplier", "exp_shift")
 
 
 def operand_walk(kind: str, inputs: Tensors, outputs: Tensors) -> tuple[Field, ...]:
@@ -82,6 +84,31 @@ def _norm_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[C
     return (Call("norm_s8", f"es_{op.kind}", "es_norm_s8_params", fields),)
 
 
+def _row_form(*names: str) -> Binding:
+    """A kernel over rows of n whose parameters are these attributes, then the bounds of y where it has them."""
+
+    def bind(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+        n = inputs[0].shape[-1]
+        given = numbers(**{name: attrs[name] for name in names})
+        fields = (*numbers(rows=inputs[0].size // n, n=n), *given, *(bounds(attrs) if "y_zero" in attrs else ()))
+        file = "shift_s8" if op.kind.startswith("shift") else op.kind
+        return (Call(file, f"es_{op.kind}", f"es_{op.kind}_params", fields),)
+
+    return bind
+
+
+def _gelu_delta_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+    names = ("x_zero", *EXPONENT, "relu_multiplier", "relu_shift")
+    given = numbers(n=inputs[0].size, **{name: attrs[name] for name in names})
+    return (Call(op.kind, f"es_{op.kind}", f"es_{op.kind}_params", (*given, *scale(attrs), *bounds(attrs))),)
+
+
+def _i_layer_norm_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+    n = inputs[0].shape[-1]
+    sizes = numbers(rows=inputs[0].size // n, n=n, fraction=norm_fraction(n))
+    return (Call(op.kind, f"es_{op.kind}", f"es_{op.kind}_params", (*sizes, *scale(attrs), *bounds(attrs))),)
+
+
 def _quantize(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     x, a = inputs[:2]
     columns = a.size if a.size > 1 else x.size
@@ -103,6 +130,11 @@ BINDINGS: Mapping[str, Binding] = {
     "lookup": _lookup,
     "softmax_s8": _softmax_s8,
     "reduce_sum_s8": _reduce_sum_s8,
+    "shiftmax_s8": _row_form(*EXPONENT),
+    "single_pass_softmax_s8": _row_form("unit_bits"),
+    "shift_gelu_s8": _row_form("x_zero", "limit", *EXPONENT, "multiplier", "shift"),
+    "gelu_delta_s8": _gelu_delta_s8,
+    "i_layer_norm_s8": _i_layer_norm_s8,
     "layer_norm_s8": _norm_s8,
     "rms_norm_s8": _norm_s8,
     "quantize": _quantize,

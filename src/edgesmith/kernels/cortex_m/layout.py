@@ -11,6 +11,7 @@ from edgesmith.kernels.kernel import Value, Variant, raster_lead_bytes, rows_lea
 
 COLUMN_BYTES = 3072  # as in conv2d_s8.c
 BAND_BYTES = 3072  # as in depthwise_conv2d_s8.c
+PRODUCT_BYTES = 2048  # as BLOCK_BYTES in matmul_s8.c
 PAD = -1
 
 
@@ -149,6 +150,13 @@ def linear_lead_bytes(values: Mapping[str, Value]) -> int:
     return rows_lead_bytes(values, rows_together(values))
 
 
+def matmul_scratch_bytes(values: Mapping[str, Value]) -> int:
+    """es_matmul_s8_scratch: two rows of a and a block of columns of b, as int16."""
+    words, columns = words_of(integer(values, "inner")), integer(values, "columns")
+    fit = PRODUCT_BYTES // (4 * words) // 2 * 2
+    return 4 * words * (min((columns + 1) // 2 * 2, max(fit, 2)) + 2)
+
+
 def integer(values: Mapping[str, Value], name: str) -> int:
     """A field that is a number."""
     return int(cast(int, values[name]))
@@ -159,4 +167,5 @@ VARIANTS: Mapping[str, Variant] = {
     "depthwise_conv2d_s8": Variant(depthwise_scratch_bytes, in_place=depthwise_in_place),
     "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}, lead_bytes=linear_lead_bytes),
     **dict.fromkeys(("max_pool2d", "avg_pool2d_s8"), Variant(lead_bytes=raster_lead_bytes)),
+    "matmul_s8": Variant(matmul_scratch_bytes),
 }
