@@ -229,7 +229,9 @@ def single_pass_softmax_s8(rng: Rng) -> Case:
 def shift_gelu_s8(rng: Rng) -> Case:
     limit = {} if rng.random() < 0.5 else {"limit": zero(rng)}
     x = s8(rng, size(rng), size(rng, 1, 90))
-    return case("shift_gelu_s8", [x], x_zero=zero(rng), **limit, **exponent(rng), **scaled(rng, 2.0**-15), **bounds(rng))
+    return case(
+        "shift_gelu_s8", [x], x_zero=zero(rng), **limit, **exponent(rng), **scaled(rng, 2.0**-15), **bounds(rng)
+    )
 
 
 def gelu_delta_s8(rng: Rng) -> Case:

@@ -226,9 +226,7 @@ def shift_gelu_s8(x, a, shape):
     for row in x.tolist():
         z = [min(v, a["limit"]) - a["x_zero"] for v in row]
         most = max(*z, 0)
-        zero, *e = (
-            shift_exp(rshift((most - v) * a["exp_multiplier"], a["exp_shift"]), 20) for v in (0, *z)
-        )
+        zero, *e = (shift_exp(rshift((most - v) * a["exp_multiplier"], a["exp_shift"]), 20) for v in (0, *z))
         assert max(e) + zero < 1 << 32
         y.append([finish(v * share(p, p + zero), a["multiplier"], a["shift"], a) for v, p in zip(z, e, strict=True)])
     return y

@@ -39,7 +39,9 @@ def glue_source(face: Interface, target: Target, ops: int, sha256: bytes) -> str
         given=", ".join(
             f".{p.identifier} = (const void *)(arena + {macro}_{p.identifier.upper()}_OFFSET)" for p in face.inputs
         ),
-        inputs="\n".join(_case(i, f"arena + {macro}_{p.identifier.upper()}_OFFSET", p) for i, p in _listed(face.inputs)),
+        inputs="\n".join(
+            _case(i, f"arena + {macro}_{p.identifier.upper()}_OFFSET", p) for i, p in _listed(face.inputs)
+        ),
         outputs="\n".join(
             _case(i, f"(uint8_t *)(uintptr_t)result.{p.identifier}", p) for i, p in _listed(face.outputs)
         ),
@@ -95,7 +97,9 @@ def board_header(target: Target) -> str:
     steps = [f"    {{{int(s.wait)}u, {s.address:#x}u, {s.mask:#x}u, {s.value:#x}u}}," for s in serial.setup]
     steps = steps or ["    {0u, ES_UART_BASE, 0u, 0u},"]  # C has no empty list
     body = "\n".join(lines) + "\n#define ES_SETUP \\\n" + " \\\n".join(steps)
-    return f"/* {target.title}: its UART. */\n#ifndef EDGESMITH_BOARD_H\n#define EDGESMITH_BOARD_H\n\n{body}\n\n#endif\n"
+    return (
+        f"/* {target.title}: its UART. */\n#ifndef EDGESMITH_BOARD_H\n#define EDGESMITH_BOARD_H\n\n{body}\n\n#endif\n"
+    )
 
 
 def _number(pin: str) -> int:

@@ -61,7 +61,10 @@ def gelu(builder: Builder, op: Op) -> None:
     )
     attrs = {
         "x_zero": x_format.zero_point,
-        **{"exp_multiplier": index, "exp_shift": index_shift, "relu_multiplier": relu, "relu_shift": relu_shift},
+        "exp_multiplier": index,
+        "exp_shift": index_shift,
+        "relu_multiplier": relu,
+        "relu_shift": relu_shift,
         **requantize(op, 2.0**-DELTA_BITS / y.scale),
         **bounds(op, y),
     }

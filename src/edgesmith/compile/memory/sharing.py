@@ -15,12 +15,13 @@ from edgesmith.core.graph import Graph, Op
 # Ops whose kernels read each element of the input before they write that element of the output, and nothing after.
 UNARY = (
     "clamp leaky_relu hardswish hardsigmoid sigmoid tanh gelu silu sqrt rsqrt exp log abs neg affine rescale_s8 lookup "
-    "gelu_delta_s8 shift_gelu shift_gelu_s8"
+    "gelu_delta_s8"
 )
 BINARY = "add sub mul div add_s8 mul_s8 div_s8"
 # What a row is made of is read first.
 BY_ROWS = (
-    "softmax softmax_s8 shiftmax shiftmax_s8 single_pass_softmax_s8 layer_norm layer_norm_s8 rms_norm rms_norm_s8"
+    "softmax softmax_s8 shiftmax shiftmax_s8 single_pass_softmax_s8 shift_gelu shift_gelu_s8 "
+    "layer_norm layer_norm_s8 rms_norm rms_norm_s8"
 )
 OVERWRITES: Mapping[str, int] = {
     **dict.fromkeys(f"{UNARY} {BY_ROWS}".split(), 1),

@@ -4,20 +4,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edgesmith.compile.memory.sharing import OVERWRITES, Sharing
+from edgesmith.compile.memory.storage import buffers
 from edgesmith.compile.patch.lines import Lines, rows_of
 from edgesmith.compile.patch.patches import Parts
 from edgesmith.compile.patch.reach import AXES, Span, clipped, length
 from edgesmith.compile.patch.stage import Stage
-from edgesmith.compile.storage import OVERWRITES, buffers
 from edgesmith.core.graph import Graph
 
 
 def live_bytes(graph: Graph) -> np.ndarray:
     """Bytes in use at each op of a program, kernels' scratch not counted: (ops + 1,)."""
     change = np.zeros(len(graph.ops) + 2, np.int64)
-    for buffer in buffers(graph, {}):
-        change[buffer.first] += buffer.nbytes
-        change[buffer.last + 1] -= buffer.nbytes
+    for buffer in buffers(Sharing(graph, ())):
+        for part in buffer.parts:
+            change[part.first] += part.nbytes
+            change[part.last + 1] -= part.nbytes
     return np.cumsum(change)[:-1]
 
 

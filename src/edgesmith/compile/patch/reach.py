@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgesmith.compile.storage import BINARY, UNARY
+from edgesmith.compile.memory.sharing import BINARY, UNARY
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.ops import attrs_of
 

@@ -24,7 +24,9 @@ LAMBDA = 4.0  # beyond it GELU is its input to 2^-13; of 2, 3, 4 and 6 the best 
         does="int8 with Shiftmax, lambda-ShiftGELU and I-LayerNorm, and upsampling by nearest neighbour",
         source=Source("Sassoon, Szczepanski, Poreba", 2025, "arXiv:2509.10334"),
         claims=(
-            Claim("a limit that no value reaches changes nothing", test="test_a_limit_beyond_all_values_changes_nothing"),
+            Claim(
+                "a limit that no value reaches changes nothing", test="test_a_limit_beyond_all_values_changes_nothing"
+            ),
             Claim("no float instruction is left in the program", test="test_no_float_instruction_is_left"),
             Claim("about 5% below float on average", experiment="benchmarks/claims/compress/i_segmenter.py"),
             Claim("competitive with one calibration image", experiment="benchmarks/claims/compress/i_segmenter.py"),
