@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesmith.compile.emit import kernel_file, model_files, project_files
+from edgesmith.compile.emit.browser import timing_source
 from edgesmith.compile.emit.firmware import Vector, main_source
 from edgesmith.compile.emit.harness import board_header, driver_files, glue_source
 from edgesmith.compile.emit.model import Program, bind
@@ -13,13 +14,17 @@ from edgesmith.compile.emit.text import identifier
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
+from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
-from edgesmith.toolchain import Firmware, compile_firmware, compile_library
+from edgesmith.run.wasm import Wasm
+from edgesmith.toolchain import Firmware, WasmModule, compile_firmware, compile_library, compile_wasm
 from edgesmith.toolchain.firmware import SUPPORT
 
 ROOMY_FLASH_BYTES = 64 << 20  # what a program is given when it is only to be counted, not to fit
 ROOMY_RAM_BYTES = 64 << 20
 HOST_KERNELS = ("x86", "reference")
+WASM_EXPORTS = ("infer", "reset", "arena", "result")
+WASM_TIMING = ("infer_times", "edgesmith_tracing")
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,53 @@ def serial_firmware(compiled: Compiled, folder: Path, sha256: str) -> Firmware:
     )
 
 
+def wasm_module(compiled: Compiled, folder: Path, traced: bool = False) -> WasmModule:
+    """Link a program for WebAssembly.
+
+    Args:
+        folder: where sources and module are put.
+        traced: call back after each op, and offer many inferences in one call, to be timed.
+    """
+    face = compiled.program.interface
+    files = {**model_files(compiled.program), "main.c": main_source(face)}
+    if traced:
+        files["timing.c"] = timing_source(face)
+    paths = _written(files, folder)
+    return compile_wasm(
+        [path for path in paths if path.suffix == ".c"],
+        [folder, folder / "kernels"],
+        compiled.target,
+        folder / f"{identifier(face.name)}.wasm",
+        (*WASM_EXPORTS, *(WASM_TIMING if traced else ())),
+        ["EDGESMITH_TRACE"] if traced else [],
+    )
+
+
+def runs(target: Target) -> bool:
+    """Whether programs for a target run here: on an emulated core, or in wasmtime."""
+    return target.emulated or target.isa == "wasm"
+
+
+def place(target: Target) -> str:
+    """Where they do, in words."""
+    return "in wasmtime" if target.isa == "wasm" else f"on the emulated {target.name}"
+
+
+def on_target(compiled: Compiled, folder: Path, roomy: bool = False) -> Emulated | Wasm:
+    """Link a program and load it where `runs` says it can run; close it after use.
+
+    Args:
+        folder, roomy: as `firmware`.
+
+    Raises:
+        Unsupported: it runs nowhere here.
+    """
+    face, target = compiled.program.interface, compiled.target
+    if target.isa == "wasm":
+        return Wasm(wasm_module(compiled, folder).path, face, target)
+    return Emulated(firmware(compiled, folder, roomy=roomy), face, target)
+
+
 def host_library(program: Program, trace: bool = False) -> Path:
     """The program as a shared library of this machine, from the cache if it was built before.
 
@@ -149,4 +201,17 @@ def _written(files: Mapping[str, str], folder: Path) -> list[Path]:
     return paths
 
 
-__all__ = ["Compiled", "Unsupported", "bind_for", "firmware", "host_library", "host_program", "kernel_file", "native"]
+__all__ = [
+    "Compiled",
+    "Unsupported",
+    "bind_for",
+    "firmware",
+    "host_library",
+    "host_program",
+    "kernel_file",
+    "native",
+    "on_target",
+    "place",
+    "runs",
+    "wasm_module",
+]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgesmith import targets
-from edgesmith.build import bind_for, firmware, native
+from edgesmith.build import bind_for, native, on_target
 from edgesmith.compile.integerize import integerize
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.artifact import Artifact
@@ -24,7 +24,6 @@ from edgesmith.core.target import Target
 from edgesmith.data import load_task
 from edgesmith.data.files import read_array, read_npz
 from edgesmith.realize import raw_samples, samples_of
-from edgesmith.run.emulated import Emulated
 from edgesmith.verify import Inputs, Relation, against_torch, certify
 
 MAX_INPUT_BYTES = 1 << 30
@@ -49,7 +48,7 @@ def run_artifact(folder: Path, inputs: Inputs, on: str = "host") -> dict[str, np
 
     Args:
         inputs: input name to array in the layout of the manifest; a single unnamed array goes to the only input.
-        on: "host", "board" (emulated) or "numpy".
+        on: "host", "target" (on its emulated core, or in wasmtime), also called "board", or "numpy".
 
     Returns:
         Output name to real values (float32).
@@ -61,10 +60,10 @@ def run_artifact(folder: Path, inputs: Inputs, on: str = "host") -> dict[str, np
         outputs = interpret(graph, stored)
     elif on == "host":
         outputs = native(graph).run(stored)
-    elif on == "board":
-        outputs = _on_board(graph, target_of(artifact), stored)
+    elif on in ("board", "target"):
+        outputs = _on_target(graph, target_of(artifact), stored)
     else:
-        raise BadInput(f"run: {on!r} is no place to run; need host, board or numpy.")
+        raise BadInput(f"run: {on!r} is no place to run; need target, host, board or numpy.")
     return {name: decode(graph.tensors[name], array) for name, array in outputs.items()}
 
 
@@ -77,12 +76,10 @@ def named(graph: Graph, inputs: Inputs) -> Inputs:
     return {name: inputs[name] for name in graph.inputs}
 
 
-def _on_board(graph: Graph, target: Target, stored: Inputs) -> dict[str, np.ndarray]:
+def _on_target(graph: Graph, target: Target, stored: Inputs) -> dict[str, np.ndarray]:
     compiled = bind_for(graph, target)
-    with TemporaryDirectory(prefix="edgesmith-run-") as folder:
-        linked = firmware(compiled, Path(folder))
-        with Emulated(linked, compiled.program.interface, target) as board:
-            return board.run(stored)
+    with TemporaryDirectory(prefix="edgesmith-run-") as folder, on_target(compiled, Path(folder)) as running:
+        return running.run(stored)
 
 
 def read_inputs(path: Path) -> dict[str, np.ndarray]:

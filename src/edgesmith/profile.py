@@ -1,4 +1,4 @@
-"""What each layer of a bound program costs on a target: counted on an emulated board, timed here, or predicted."""
+"""What each layer of a bound program costs on a target: counted on an emulated core, timed here, or predicted."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.build import Compiled, firmware, host_library
+from edgesmith.build import Compiled, firmware, host_library, wasm_module
 from edgesmith.compile.emit.model import Program
 from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.interface import random_input
@@ -19,11 +19,13 @@ from edgesmith.cost import OpCost, op_costs, totals
 from edgesmith.emulate import Call, cost
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
+from edgesmith.run.wasm import Wasm
 from edgesmith.targets.machine import is_here
 from edgesmith.toolchain import Firmware
 
 WARM_UP, RUNS = 5, 50  # of a timing on this machine; half of the spread is stable to a tenth from 30 runs on
 TIMED_S = 2.0  # after which no further run is started
+CALL_S = 2e-3  # of inferences in one call into wasmtime, beside which entering it is little
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,8 @@ def profile(program: Program, target: Target, measure: bool = True) -> Profile:
 def _executed(program: Program, target: Target, predicted: Sequence[OpCost]) -> Execution:
     if target.emulated:
         return _emulated(program, target)
+    if target.isa == "wasm":
+        return _in_wasmtime(program, target)
     if is_here(target):
         return _timed(program, target)
     return _predicted(program, target, predicted)
@@ -199,6 +203,29 @@ def _timed(program: Program, target: Target) -> Execution:
     return Execution("measured", how, layers, (flash, ram, latency, cost.energy(target, latency)))
 
 
+def _in_wasmtime(program: Program, target: Target) -> Execution:
+    inputs, face, compiled = random_inputs(program), program.interface, Compiled(program, target)
+    stamps: list[int] = []
+    with TemporaryDirectory(prefix="edgesmith-profile-") as name:
+        built, timed = wasm_module(compiled, Path(name) / "plain"), wasm_module(compiled, Path(name) / "timed", True)
+        with Wasm(built.path, face, target, count=True) as counted:
+            counted.run(inputs)
+        with Wasm(timed.path, face, target, traced=lambda op: stamps.append(time.perf_counter_ns())) as runner:
+            call = runner.prepared(inputs)
+            once = min(_repeat(lambda: call(1))) * 1e-3
+            times = max(1, round(CALL_S / max(once, 1e-9)))
+            spans = [span / times for span in _repeat(lambda: call(times))]
+            runner.trace()
+            layers = _by_op(program, lambda: call(1), stamps)
+    latency = _median(spans, f"median of {len(spans)} timings in wasmtime on this machine, one thread")
+    flash = Reading(built.file_bytes, "B", "measured", "the .wasm file, uncompressed")
+    ram = Reading(built.memory_bytes, "B", "measured", "linear memory: stack, constants, arena, states, in whole pages")
+    how = "medians of the time between callbacks after each op in wasmtime, at the nominal clock"
+    cycles = [span * 1e-9 * target.clock_hz for span in layers]
+    readings = (flash, ram, latency, cost.energy(target, latency))
+    return Execution("measured", how, cycles, readings, counted.instructions)
+
+
 def _repeat(run: Callable[[], object]) -> list[float]:
     """Milliseconds of each of up to RUNS runs."""
     for _ in range(WARM_UP):
@@ -218,13 +245,21 @@ def _median(spans: Sequence[float], how: str) -> Reading:
 
 
 def _traced(program: Program, inputs: Mapping[str, np.ndarray]) -> list[float]:
-    """Median nanoseconds of each op; an op that moves nothing takes none."""
+    """Median nanoseconds of each op."""
     runner = Native(host_library(program, trace=True), program.interface)
-    called = [index for index, kernel in enumerate(program.kernels) if kernel]
     stamps: list[int] = []
     runner.trace(lambda index: stamps.append(time.perf_counter_ns()))
+    return _by_op(program, runner.prepared(inputs), stamps)
+
+
+def _by_op(program: Program, call: Callable[[], object], stamps: list[int]) -> list[float]:
+    """Median nanoseconds of each op; an op that moves nothing takes none.
+
+    Args:
+        stamps: takes the time after each op that `call` runs.
+    """
+    called = [index for index, kernel in enumerate(program.kernels) if kernel]
     rows: list[np.ndarray] = []
-    call = runner.prepared(inputs)
 
     def run() -> None:
         stamps.clear()

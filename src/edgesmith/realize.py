@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgesmith.build import Compiled, bind_for, firmware, native
-from edgesmith.compile.emit import project_files
+from edgesmith.build import Compiled, bind_for, native, on_target, place, wasm_module
+from edgesmith.compile.emit import browser, project_files
+from edgesmith.compile.emit.text import identifier
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.budget import Budget
@@ -22,8 +23,10 @@ from edgesmith.core.task import Split, Task
 from edgesmith.profile import Profile, profile
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
+from edgesmith.run.wasm import Wasm
 
 VECTORS = 4  # test vectors that go with an artifact
+SAMPLES = 10  # to try on the page of an image classifier
 EMULATED_INSTRUCTIONS = 4_000_000_000  # spent at most on the accuracy on the board, about ten seconds
 
 
@@ -56,12 +59,12 @@ def realize(graph: Graph, target: Target) -> Realized:
     return Realized(compiled, report, report.readings())
 
 
-def accuracy_of(runner: "Native | Emulated", graph: Graph, task: Task, split: Split) -> float:
+def accuracy_of(runner: "Native | Emulated | Wasm", graph: Graph, task: Task, split: Split) -> float:
     """The task's metric of a compiled model on a split of raw inputs."""
     return task.metric.compute(outputs_of(runner, graph, split.inputs), split.labels)
 
 
-def outputs_of(runner: "Native | Emulated", graph: Graph, inputs: np.ndarray) -> np.ndarray:
+def outputs_of(runner: "Native | Emulated | Wasm", graph: Graph, inputs: np.ndarray) -> np.ndarray:
     """Real outputs (n, ...) of a compiled model with one input and one output, each sample from the initial state."""
     tensor, result = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     rows = []
@@ -97,17 +100,15 @@ def raw_samples(source: Graph, split: Split, count: int) -> list[dict[str, np.nd
 
 
 def board_accuracy(realized: Realized, task: Task) -> Reading:
-    """The task's metric on the emulated board, on as many test samples as the instruction allowance pays for."""
+    """The task's metric on the target, on as many test samples as the instruction allowance pays for."""
     target = realized.compiled.target
     per_run = max(realized.profile.instructions or 1, 1)
     count = int(min(len(task.test), max(1, EMULATED_INSTRUCTIONS // per_run)))
     split = Split(task.test.inputs[:count], task.test.labels[:count])
-    with TemporaryDirectory(prefix="edgesmith-board-") as folder:
-        linked = firmware(realized.compiled, Path(folder))
-        with Emulated(linked, realized.compiled.program.interface, target) as board:
-            value = accuracy_of(board, realized.graph, task, split)
-    how = f"{count} of {len(task.test)} test samples on the emulated {target.name}"
-    return Reading(value, task.metric.unit, "emulated", how)
+    with TemporaryDirectory(prefix="edgesmith-board-") as folder, on_target(realized.compiled, Path(folder)) as running:
+        value = accuracy_of(running, realized.graph, task, split)
+    how = f"{count} of {len(task.test)} test samples {place(target)}"
+    return Reading(value, task.metric.unit, "emulated" if target.emulated else "measured", how)
 
 
 def host_accuracy(graph: Graph, task: Task, part: Literal["validation", "test"] = "test") -> tuple[Reading, np.ndarray]:
@@ -131,6 +132,8 @@ def write_artifact(
     flash = f"{realized.readings['flash'].value:,.0f} bytes with start-up code"
     files = {n: text.encode() for n, text in project_files(realized.compiled.program, target, vectors, flash).items()}
     files |= {f"source/{name}": data for name, data in artifacts.graph_files(source).items()}
+    if target.isa == "wasm":
+        files |= browser_files(realized.compiled, task)
     if target.toml:
         files[artifacts.BOARD_FILE] = target.toml.encode()
     face = realized.compiled.program.interface
@@ -145,6 +148,26 @@ def write_artifact(
         **facts,
     }
     return artifacts.save(folder, graph, described, files)
+
+
+def browser_files(compiled: Compiled, task: Task | None) -> dict[str, bytes]:
+    """The module, the script that loads it, and for an image classifier a page to try it on."""
+    face = compiled.program.interface
+    name = identifier(face.name)
+    with TemporaryDirectory(prefix="edgesmith-wasm-") as folder:
+        module = wasm_module(compiled, Path(folder)).path.read_bytes()
+    files = {f"{name}.wasm": module, f"{name}.js": browser.script(face).encode()}
+    if task and browser.is_classifier_of_images(face):
+        samples = [arranged(compiled.graph, sample) for sample in of_each_class(task.validation)]
+        white = float(task.calibration.inputs.max())
+        files[f"{name}.html"] = browser.page(face, module, task.classes, white, samples).encode()
+    return files
+
+
+def of_each_class(split: Split) -> np.ndarray:
+    """The first sample of every class, SAMPLES at most."""
+    first = [int(np.flatnonzero(split.labels == label)[0]) for label in np.unique(split.labels)[:SAMPLES]]
+    return split.inputs[first]
 
 
 def test_vectors(graph: Graph, task: Task | None) -> Sequence[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.build import bind_for, firmware, native
+from edgesmith.build import bind_for, native, on_target, place, runs
 from edgesmith.compile.integerize import integerize
 from edgesmith.compile.integerize.agreement import LIMITS, layer_agreement
 from edgesmith.core.formats import PerTensor
@@ -18,6 +18,7 @@ from edgesmith.core.target import Target
 from edgesmith.core.task import Metric
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
+from edgesmith.run.wasm import Wasm
 
 Inputs = Mapping[str, np.ndarray]
 Run = Callable[[Inputs], dict[str, np.ndarray]]
@@ -56,14 +57,14 @@ def certify(graph: Graph, target: Target, samples: Sequence[Inputs]) -> tuple[Re
         samples: stored inputs, run in order from the initial state.
 
     Returns:
-        numpy = C on this machine, and numpy = C on the emulated board where the target has one.
+        numpy = C on this machine, and numpy = C on the target where it is emulated or WebAssembly.
     """
     expected = _series(Interpreted(graph), samples)
     relations = [_relation(graph, "numpy = C on this machine", native(graph), expected, samples)]
-    if not target.emulated:
+    if not runs(target):
         return (*relations, _unchecked(f"numpy = C on {target.name}", "this target is not emulated"))
     with TemporaryDirectory(prefix="edgesmith-verify-") as folder, _board(graph, target, Path(folder)) as board:
-        relations.append(_relation(graph, f"numpy = C on the emulated {target.name}", board, expected, samples))
+        relations.append(_relation(graph, f"numpy = C {place(target)}", board, expected, samples))
     return tuple(relations)
 
 
@@ -132,19 +133,18 @@ class Interpreted:
         return interpret(self.graph, inputs, self.states)
 
 
-def _board(graph: Graph, target: Target, folder: Path, roomy: bool = False) -> Emulated:
-    compiled = bind_for(graph, target)
-    return Emulated(firmware(compiled, folder, roomy=roomy), compiled.program.interface, target)
+def _board(graph: Graph, target: Target, folder: Path, roomy: bool = False) -> Emulated | Wasm:
+    return on_target(bind_for(graph, target), folder, roomy)
 
 
-def _series(runner: "Interpreted | Native | Emulated", samples: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+def _series(runner: "Interpreted | Native | Emulated | Wasm", samples: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
     return [runner.run(sample) for sample in samples]
 
 
 def _relation(
     graph: Graph,
     name: str,
-    runner: "Native | Emulated",
+    runner: "Native | Emulated | Wasm",
     expected: Sequence[Mapping[str, np.ndarray]],
     samples: Sequence[Inputs],
 ) -> Relation:
@@ -170,7 +170,7 @@ def first_difference(want: np.ndarray, got: np.ndarray) -> tuple[int, ...] | Non
     return tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.any() else None
 
 
-def diverging(graph: Graph, runner: "Native | Emulated", samples: Sequence[Inputs]) -> str:
+def diverging(graph: Graph, runner: "Native | Emulated | Wasm", samples: Sequence[Inputs]) -> str:
     """Name the first op whose result differs, by running a build that keeps every result.
 
     Every result is an output of that build, so memory is not shared; if it agrees, the fault lies in the sharing.
@@ -187,10 +187,10 @@ def diverging(graph: Graph, runner: "Native | Emulated", samples: Sequence[Input
 
 
 def _rebuilt(
-    graph: Graph, runner: "Native | Emulated", folder: Path, samples: Sequence[Inputs]
+    graph: Graph, runner: "Native | Emulated | Wasm", folder: Path, samples: Sequence[Inputs]
 ) -> list[dict[str, np.ndarray]]:
     """What another graph gives where `runner` runs."""
-    if not isinstance(runner, Emulated):
+    if isinstance(runner, Native):
         return _series(native(graph), samples)
     with _board(graph, runner.target, folder, roomy=True) as board:
         return _series(board, samples)

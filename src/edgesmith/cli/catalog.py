@@ -34,7 +34,7 @@ def targets(
             f"{t.clock_hz / 1e6:g}",
             _size(t.flash_bytes),
             _size(t.ram_bytes),
-            "emulated" if t.emulated else "measured here" if t.isa == "x86-64" else "estimated",
+            "emulated" if t.emulated else "in wasmtime" if t.isa == "wasm" else "measured here",
             "±" + f"{t.cycle_model.error:.0%}" if t.cycle_model.error is not None else "not known",
         ]
         for t in found

@@ -22,6 +22,7 @@ PARTS = {
     "unicorn": ("firmware", "emulated boards"),
     "pyelftools": ("firmware", "reading linked programs"),
     "capstone": ("firmware", "instruction classes"),
+    "wasmtime": ("wasm", "running WebAssembly"),
     "plotly": ("report", "charts of the report"),
     "jinja2": ("report", "the report's page"),
 }
@@ -43,7 +44,7 @@ def verify(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Hold Python, C here and C on the board against each other."""
+    """Hold Python, C here and C on the target against each other."""
     from edgesmith.execute import certify_artifact
 
     with working("holding the implementations against each other"):

@@ -51,7 +51,7 @@ def run(
     folder: Folder,
     inputs: Annotated[Path, typer.Argument(help=".npy or .npz: one array per input, with or without a batch axis.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write the outputs to this .npz.")] = None,
-    on: Annotated[str, typer.Option(metavar="PLACE", help="host, board (emulated) or numpy.")] = "host",
+    on: Annotated[str, typer.Option(metavar="PLACE", help="host, target (emulated or in wasmtime), numpy.")] = "host",
     json: Json = False,
 ) -> None:
     """Run a compiled model on inputs of yours."""

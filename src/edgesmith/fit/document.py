@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from edgesmith import __version__
+from edgesmith.build import runs
 from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
@@ -92,7 +93,7 @@ def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_rea
     here, outputs = host_accuracy(realized.graph, task, "test")
     precision = proof.best["settings"]["precision"] if proof.best else ""
     accuracy = {"float": float_reading.to_json(), "int8" if precision == "int8" else "compiled": here.to_json()}
-    if realized.compiled.target.emulated:
+    if runs(realized.compiled.target):
         accuracy["board"] = board_accuracy(realized, task).to_json()
     layers, memory = realized.profile.tables()
     sections = {
