@@ -2,8 +2,8 @@
  *
  * Every kernel takes its parameters, the op's inputs in the spec's order, its outputs, and a scratch block owned by
  * the caller: es_<kind>_scratch(p) bytes, 16-byte aligned, contents undefined; a kernel without that function uses
- * none. No heap, no global state. Activations are NHWC with batch one. Reference, Cortex-M and x86 versions share
- * these signatures.
+ * none. No heap, no global state. Activations are NHWC with batch one. The versions of all folders share these
+ * signatures.
  */
 #ifndef EDGESMITH_KERNELS_H
 #define EDGESMITH_KERNELS_H

@@ -1,0 +1,4 @@
+/* linear_s8 on NEON: simd128_linear_s8.h with the vectors of neon_lanes.h. */
+#include "neon_lanes.h"
+
+#include "simd128_linear_s8.h"

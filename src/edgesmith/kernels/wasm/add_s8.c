@@ -1,0 +1,4 @@
+/* add_s8 on WebAssembly: simd128_add_s8.h with the vectors of wasm_lanes.h. */
+#include "wasm_lanes.h"
+
+#include "simd128_add_s8.h"

@@ -1,0 +1,4 @@
+/* linear_s8 on WebAssembly: simd128_linear_s8.h with the vectors of wasm_lanes.h. */
+#include "wasm_lanes.h"
+
+#include "simd128_linear_s8.h"
