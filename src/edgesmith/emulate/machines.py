@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import unicorn
 from unicorn import arm64_const, arm_const, riscv_const
 
+SYSTEM_CONTROL = 0xE000E000  # the Cortex-M's own registers; the start-up code switches the FPU on there
 
 @dataclass(frozen=True)
 class Registers:
@@ -45,7 +46,7 @@ MACHINES = {
         arm_const.UC_ARM_REG_LR,
         arm_const.UC_ARM_REG_PC,
         entry=1,
-        system=(0xE000E000,),  # the start-up code switches the FPU on there
+        system=(SYSTEM_CONTROL,),
     ),
     "aarch64": Registers(
         unicorn.UC_ARCH_ARM64,
