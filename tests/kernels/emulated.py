@@ -1,18 +1,20 @@
-"""Kernels built for an emulated board and called as an emitted program calls them."""
+"""Kernels built for an emulated board or for wasmtime, and called as an emitted program calls them."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Self
 
 import numpy as np
+import wasmtime
 
 from edgesmith.core.graph import Op
 from edgesmith.emulate import Emulator
 from edgesmith.kernels.abi import FOLDER
+from edgesmith.kernels.variants import VARIANTS
 from edgesmith.targets import load
-from edgesmith.toolchain import compile_firmware
-from kernels.calling import CANARY, MARGIN, bind, struct_of
+from edgesmith.toolchain import compile_firmware, compile_wasm
+from kernels.calling import CANARY, MARGIN, bind, sources, struct_of
 
 # Kernel function (es_<name>) to the number of its arguments; the last is the scratch.
 KINDS = {
@@ -45,8 +47,29 @@ CALL = "void call_es_{kind}(void *const *a) {{ es_{kind}({arguments}); }}\n"
 ASK = "size_t call_es_{kind}_scratch(void *const *a) {{ return es_{kind}_scratch(a[0]); }}\n"
 
 
+class Module:
+    """A WebAssembly module in wasmtime with the calls of an `Emulator`."""
+
+    def __init__(self, path: Path) -> None:
+        self.store = wasmtime.Store()
+        module = wasmtime.Module.from_file(self.store.engine, str(path))
+        self.exports = wasmtime.Instance(self.store, module, []).exports(self.store)
+
+    def call(self, symbol: str, argument: int) -> SimpleNamespace:
+        return SimpleNamespace(result=self.exports[symbol](self.store, argument))
+
+    def write(self, address: int, data: bytes) -> None:
+        self.exports["memory"].write(self.store, data, address)
+
+    def read(self, address: int, count: int) -> bytes:
+        return bytes(self.exports["memory"].read(self.store, address, address + count))
+
+    def close(self) -> None:
+        self.store.close()
+
+
 class Board:
-    """An emulated board with the integer kernels that a folder makes faster; a context manager.
+    """A target that runs here, with the kernels of a folder, the reference's where it has none; a context manager.
 
     Args:
         name: of the target; its RAM is enlarged so that every case fits.
@@ -54,19 +77,26 @@ class Board:
 
     def __init__(self, name: str, build: Path, kernels: str = "cortex_m") -> None:
         source = build / f"{name}.c"
-        source.write_text(CALLS % (ROOM_BYTES, "".join(_calls(kind, count) for kind, count in KINDS.items())))
+        self._asked = [kind for kind in WITH_SCRATCH if kind in VARIANTS[kernels]]
+        calls = "".join(_calls(kind, count, kind in self._asked) for kind, count in KINDS.items())
+        source.write_text(CALLS % (ROOM_BYTES, calls))
         target = load(name)
-        sources = [source, *sorted((FOLDER / kernels).glob("*.c"))]
+        files = [source, *sources(kernels)]
         exports = [
             "room",
             *(f"call_es_{kind}" for kind in KINDS),
-            *(f"call_es_{kind}_scratch" for kind in WITH_SCRATCH),
+            *(f"call_es_{kind}_scratch" for kind in self._asked),
         ]
+        self._kernels, self._pointer = kernels, f"<u{target.pointer_bytes}"
+        if target.isa == "wasm":
+            made = compile_wasm(files, [FOLDER / "include"], target, build / f"{name}.wasm", exports)
+            self._emulator = Module(made.path)
+            self._room = self._emulator.exports["room"].value(self._emulator.store)
+            return
         elf = build / f"{name}.elf"
         firmware = compile_firmware(
-            sources, [FOLDER / "include"], target, elf, exports=exports, ram_bytes=RAM_BYTES, flash_bytes=1 << 19
+            files, [FOLDER / "include"], target, elf, exports=exports, ram_bytes=RAM_BYTES, flash_bytes=1 << 19
         )
-        self._kernels = kernels
         self._room = firmware.symbol("room").address
         self._emulator = Emulator(firmware, target)
 
@@ -94,9 +124,9 @@ class Board:
         *inputs, y, scratch = places
         if in_place:
             y = places[1]
-        pointers = np.array([*inputs, y, scratch], "<u4")
+        pointers = np.array([*inputs, y, scratch], self._pointer)
         self._emulator.write(self._room, pointers.tobytes())
-        if kernel.source.stem in WITH_SCRATCH:
+        if kernel.source.stem in self._asked:
             asked = self._emulator.call(f"call_{kernel.function}_scratch", self._room).result
             assert asked == kernel.scratch_bytes, "Python and C disagree about the scratch"
         self._emulator.call(f"call_{kernel.function}", self._room)
@@ -106,7 +136,7 @@ class Board:
 
     def _place(self, blocks: Sequence[bytes]) -> list[int]:
         """Writes each block, 16-byte aligned as the arena is, and returns the addresses."""
-        places, end = [], self._room + 64
+        places, end = [], self._room + 128
         for block in blocks:
             self._emulator.write(end, block)
             places.append(end)
@@ -114,7 +144,7 @@ class Board:
         return places
 
 
-def _calls(kind: str, count: int) -> str:
+def _calls(kind: str, count: int, asked: bool) -> str:
     """C functions of one parameter, the addresses of the arguments."""
     text = CALL.format(kind=kind, arguments=", ".join(f"a[{i}]" for i in range(count)))
-    return text + (ASK.format(kind=kind) if kind in WITH_SCRATCH else "")
+    return text + (ASK.format(kind=kind) if asked else "")
