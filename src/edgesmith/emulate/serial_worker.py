@@ -14,7 +14,7 @@ import numpy as np
 import unicorn
 from unicorn import arm_const
 
-from edgesmith.emulate.uarts import DRIVERS, Line, Uart, Uarte
+from edgesmith.emulate.uarts import DRIVERS, Line, Uart
 from edgesmith.emulate.wire import receive, send
 from edgesmith.emulate.worker import SYSTEM_CONTROL, Machine
 
