@@ -120,12 +120,12 @@ def certify_artifact(folder: Path, data: str | None, samples: int, trust: bool) 
         data: where inputs come from; None for seeded random inputs, which exercise the integer relations as well.
     """
     artifact = artifacts.load(folder)
-    inputs = _samples(artifact.graph, data, samples, trust)
+    inputs = stored_inputs(artifact.graph, data, samples, trust)
     relations = (
         *certify(artifact.graph, target_of(artifact), inputs),
         *_against_source(artifact, data, samples, trust),
     )
-    artifacts.update(artifact, {"certificate": _renewed(artifact, relations)})
+    artifacts.update(artifact, {"certificate": renewed(artifact, relations)})
     return relations
 
 
@@ -137,18 +137,19 @@ def _against_source(artifact: Artifact, data: str | None, count: int, trust: boo
     source = artifacts.graph_from({Path(name).name: artifacts.content(artifact, name) for name in names})
     integer = integerize(source)
     if data is None:
-        return (against_torch(source, _samples(integer, None, count, trust)),)
+        return (against_torch(source, stored_inputs(integer, None, count, trust)),)
     return (against_torch(source, raw_samples(source, load_task(data, trust).validation, count)),)
 
 
-def _renewed(artifact: Artifact, relations: Sequence[Relation]) -> list[Any]:
+def renewed(artifact: Artifact, relations: Sequence[Relation]) -> list[Any]:
     """The certificate with these relations, and those it had that cannot be checked without torch and the task."""
     old, names = artifact.manifest.get("certificate"), {relation.name for relation in relations}
     known = [one for one in old if isinstance(one, dict)] if isinstance(old, list) else []
     return [*(relation.to_json() for relation in relations), *(one for one in known if one.get("name") not in names)]
 
 
-def _samples(graph: Graph, data: str | None, count: int, trust: bool) -> list[dict[str, np.ndarray]]:
+def stored_inputs(graph: Graph, data: str | None, count: int, trust: bool) -> list[dict[str, np.ndarray]]:
+    """Inputs as the graph stores them: of the data's validation split, or seeded random ones over their whole range."""
     if data is not None:
         return samples_of(graph, load_task(data, trust).validation, count)
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edgesmith.cli.options import Data, Folder, Json, Trust
+from edgesmith.cli.options import Data, Folder, Json, Port, Trust
 from edgesmith.cli.output import as_json, table, working
 from edgesmith.core.errors import VerificationFailed
 
@@ -23,6 +23,8 @@ PARTS = {
     "pyelftools": ("firmware", "reading linked programs"),
     "capstone": ("firmware", "instruction classes"),
     "wasmtime": ("wasm", "running WebAssembly"),
+    "pyserial": ("board", "real boards over a serial port"),
+    "stm32loader": ("board", "flashing STM32 over a serial port"),
     "plotly": ("report", "charts of the report"),
     "jinja2": ("report", "the report's page"),
 }
@@ -34,6 +36,7 @@ EXTRA_OF = {
     "sklearn": "fit",
     "PIL": "fit",
     "elftools": "firmware",
+    "serial": "board",
 }
 
 
@@ -42,13 +45,19 @@ def verify(
     data: Data = None,
     samples: Annotated[int, typer.Option(min=1, metavar="N", help="Inputs to compare on.")] = 16,
     trust: Trust = False,
+    port: Port = None,
     json: Json = False,
 ) -> None:
-    """Hold Python, C here and C on the target against each other."""
+    """Hold Python, C here and C on the target against each other; with --port, on a board of yours as well."""
     from edgesmith.execute import certify_artifact
 
     with working("holding the implementations against each other"):
-        relations = certify_artifact(folder, data, samples, trust)
+        if port is None:
+            relations = certify_artifact(folder, data, samples, trust)
+        else:
+            from edgesmith.onboard import certify_on_board
+
+            relations, _ = certify_on_board(folder, port, data, samples, trust)
     if json:
         as_json([relation.to_json() for relation in relations])
     else:

@@ -20,6 +20,10 @@ Precision = Annotated[str, typer.Option(metavar="TYPE", help="int8 or float32.")
 Trust = Annotated[bool, typer.Option("--trust", help="Run the code of the .py or .pt2 file you give.")]
 Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Candidates side by side. Default: one a core.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
+Port = Annotated[
+    str | None, typer.Option("--port", metavar="PORT", help="A board's serial port, such as /dev/ttyUSB0 or COM3.")
+]
+Repeats = Annotated[int, typer.Option(min=1, metavar="N", help="Runs of a timing on a board.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Patch = Annotated[
     str,

@@ -1,27 +1,43 @@
 """Commands that use a model: profile it, run it."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click.exceptions import UsageError
 
 from edgesmith.cli.models import load
-from edgesmith.cli.options import Data, Folder, Json, MaxRam, ModelSpec, Patch, Precision, TargetName, Trust
-from edgesmith.cli.output import as_json, readings, say, table, working
+from edgesmith.cli.options import Data, Folder, Json, MaxRam, ModelSpec, Patch, Port, Precision, Repeats, Trust
+from edgesmith.cli.output import as_json, readings, say, stderr, table, working
 from edgesmith.core.budget import Budget
+from edgesmith.core.reading import Reading
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def profile(
     model: ModelSpec,
-    target: TargetName,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="NAME", help="A board (see: edgesmith targets) or a .toml file of yours."),
+    ] = None,
     data: Data = None,
     precision: Precision = "int8",
     patch: Patch = "off",
     max_ram: MaxRam = None,
     trust: Trust = False,
+    port: Port = None,
+    repeats: Repeats = 10,
     json: Json = False,
 ) -> None:
-    """Show what each layer of a model costs on a target."""
+    """Show what each layer of a model costs on a target; with --port, of an artifact on the board itself."""
+    if port is not None:
+        return profile_port(Path(model), port, repeats, json)
+    if target is None:
+        raise UsageError("Missing option '--target'.")
     from edgesmith.targets import load as load_target
 
     board, ram_bytes = load_target(target), Budget.parse(ram=max_ram).ram_bytes
@@ -47,11 +63,29 @@ def profile(
     return readings(found.readings())
 
 
+def profile_port(folder: Path, port: str, repeats: int, json: bool) -> None:
+    """The same, read from a board that runs the artifact."""
+    from edgesmith.onboard import profile_on_board
+
+    with working(f"running on the board at {port}"):
+        found = profile_on_board(folder, port, repeats)
+    if json:
+        facts = found.to_json()
+        return as_json({name: facts[name] for name in ("readings", "layers")})
+    rows = [[r["name"], r["op"], f"{r['macs']:,}", f"{r['cycles']:,.0f}", f"{r['share']:.1%}"] for r in found.layers]
+    counted = "cycles" if "cycles" in found.readings else "instructions"
+    table(["layer", "op", "MACs", counted, "share"], rows, numbers=(2, 3, 4))
+    say()
+    return readings(found.readings)
+
+
 def run(
     folder: Folder,
     inputs: Annotated[Path, typer.Argument(help=".npy or .npz: one array per input, with or without a batch axis.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write the outputs to this .npz.")] = None,
     on: Annotated[str, typer.Option(metavar="PLACE", help="host, target (emulated or in wasmtime), numpy.")] = "host",
+    port: Port = None,
+    repeats: Repeats = 10,
     json: Json = False,
 ) -> None:
     """Run a compiled model on inputs of yours."""
@@ -59,15 +93,68 @@ def run(
 
     from edgesmith.execute import read_inputs, run_artifact, save_outputs
 
-    with working(f"running on {on}"):
-        outputs = run_artifact(folder, read_inputs(inputs), on)
+    given = read_inputs(inputs)
+    outputs: Mapping[str, np.ndarray]
+    figures: Mapping[str, Reading] = {}
+    with working(f"running on {port or on}"):
+        if port is None:
+            outputs = run_artifact(folder, given, on)
+        else:
+            outputs, figures = run_port(folder, given, port, repeats)
     if out is not None:
         save_outputs(out, outputs)
     if json:
-        return as_json({name: array.tolist() for name, array in outputs.items()})
+        values = {name: array.tolist() for name, array in outputs.items()}
+        found = {name: reading.to_json() for name, reading in figures.items()}
+        return as_json({"outputs": values, "readings": found} if port else values)
     if out is not None:
-        return say(f"outputs: {out}")
-    for name, array in outputs.items():
+        say(f"outputs: {out}")
+    for name, array in outputs.items() if out is None else ():
         say(f"{name} {array.shape}:")
         say(np.array2string(array, precision=4, suppress_small=True, max_line_width=100))
+    if figures:
+        readings(figures)
+    return None
+
+
+def run_port(
+    folder: Path, given: "Mapping[str, np.ndarray]", port: str, repeats: int
+) -> "tuple[Mapping[str, np.ndarray], Mapping[str, Reading]]":
+    """The same on the board at a serial port, and what it took."""
+    from edgesmith.onboard import run_on_board
+
+    found = run_on_board(folder, given, port, repeats)
+    return found.outputs, found.readings
+
+
+def flash(
+    folder: Folder,
+    port: Annotated[
+        str | None, typer.Option("--port", metavar="PORT", help="Where the chip's own serial boot loader listens.")
+    ] = None,
+    probe: Annotated[str | None, typer.Option(metavar="NAME", help="stlink, cmsis-dap or jlink.")] = None,
+    tool: Annotated[str | None, typer.Option(metavar="NAME", help="Which program flashes; see --dry-run.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Keep sources, .elf, .bin, .hex and .uf2 here.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the commands, run none.")] = False,
+    json: Json = False,
+) -> None:
+    """Put a compiled model onto a board, with a program that answers on its serial port."""
+    from edgesmith.onboard import flash_artifact
+
+    with working("building the firmware"):
+        done = flash_artifact(folder, port, probe, tool, out, dry_run, lambda line: stderr().print(line))
+    if json:
+        plans = [{"tool": p.tool, "commands": p.commands, "missing": p.missing} for p in done.plans]
+        kept = done.files if out is not None else {}
+        return as_json({"tool": done.plan.tool, "flashed": not dry_run, "plans": plans, "files": kept})
+    if dry_run:
+        rows = [
+            [plan.tool, " && ".join(shlex.join(words) for words in plan.commands), plan.missing or "ready"]
+            for plan in done.plans
+        ]
+        table(["tool", "command", ""], rows)
+    else:
+        say(f"flashed with {done.plan.tool}: program {done.sha256[:12]}")
+    if out is not None:
+        say(f"files: {out}")
     return None

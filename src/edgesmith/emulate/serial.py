@@ -12,9 +12,9 @@ import numpy as np
 
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.target import Serial, Target
-from edgesmith.emulate.emulator import COUNTER, _check, _segments
+from edgesmith.emulate.emulator import COUNTER, _check
 from edgesmith.emulate.wire import receive, send
-from edgesmith.toolchain.firmware import Firmware
+from edgesmith.toolchain.firmware import Firmware, load_segments
 from edgesmith.toolchain.library import compile_library
 
 
@@ -74,9 +74,10 @@ class SerialBoard:
 
 
 def _setup(firmware: Firmware, target: Target, identity: int) -> tuple[dict[str, Any], bytes]:
-    """The worker's first message, and the image followed by one byte a halfword: whether an instruction starts there."""
+    """The worker's first message; the image, then one byte a halfword: whether an instruction starts there."""
     flash, ram = firmware.memories
-    segments, image = _segments(firmware.elf)
+    loaded = load_segments(firmware.elf)
+    segments, image = [(address, len(data)) for address, data in loaded], b"".join(data for _, data in loaded)
     code = (flash.origin, (firmware.sections[".vectors"] + firmware.sections[".text"] + 15) & ~3)
     starts = instruction_starts(firmware, image[: code[1]], flash.origin)
     serial = serial_of(target)

@@ -196,3 +196,12 @@ def read_firmware(elf: Path, memories: tuple[Memory, ...]) -> Firmware:
     flash = sum(sections.get(name, 0) for name in IN_FLASH)
     ram = sum(sections.get(name, 0) for name in IN_RAM)
     return Firmware(elf, flash, ram, memories, sections, symbols)
+
+
+def load_segments(elf: Path) -> list[tuple[int, bytes]]:
+    """What a programmer writes to flash: addresses and bytes of a linked ELF."""
+    from elftools.elf.elffile import ELFFile
+
+    with elf.open("rb") as file:
+        loaded = [s for s in ELFFile(file).iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]]
+        return [(s["p_paddr"], s.data()) for s in loaded]

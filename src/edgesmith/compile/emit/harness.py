@@ -1,8 +1,8 @@
 """What the serial harness needs to know of one model and one board, as C."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from edgesmith.compile.emit.text import identifier
+from edgesmith.compile.emit.text import comment, identifier
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.interface import Interface, Port
 from edgesmith.core.target import Serial, Target
@@ -39,24 +39,20 @@ def glue_source(face: Interface, target: Target, ops: int, sha256: bytes) -> str
         given=", ".join(
             f".{p.identifier} = (const void *)(arena + {macro}_{p.identifier.upper()}_OFFSET)" for p in face.inputs
         ),
-        inputs="\n".join(
-            _case(i, f"arena + {macro}_{p.identifier.upper()}_OFFSET", p) for i, p in _listed(face.inputs)
-        ),
-        outputs="\n".join(
-            _case(i, f"(uint8_t *)(uintptr_t)result.{p.identifier}", p) for i, p in _listed(face.outputs)
-        ),
+        inputs=_cases(face.inputs, f"arena + {macro}_{{}}_OFFSET", str.upper),
+        outputs=_cases(face.outputs, "(uint8_t *)(uintptr_t)result.{}", str),
         fields=_fields(face, target, ops, len(shown)),
         sha=", ".join(f"{byte:#04x}" for byte in sha256),
         letters=", ".join(str(byte) for byte in shown),
     )
 
 
-def _listed(ports: Sequence[Port]) -> list[tuple[int, Port]]:
-    return list(enumerate(ports))
-
-
-def _case(index: int, pointer: str, port: Port) -> str:
-    return f"        case {index}: return (es_block){{{pointer}, {port.tensor.nbytes}u}};"
+def _cases(ports: Sequence[Port], pointer: str, spelled: Callable[[str], str]) -> str:
+    """The block of each port by its index."""
+    return "\n".join(
+        f"        case {index}: return (es_block){{{pointer.format(spelled(port.identifier))}, {port.tensor.nbytes}u}};"
+        for index, port in enumerate(ports)
+    )
 
 
 def _fields(face: Interface, target: Target, ops: int, name_bytes: int) -> str:
@@ -97,9 +93,8 @@ def board_header(target: Target) -> str:
     steps = [f"    {{{int(s.wait)}u, {s.address:#x}u, {s.mask:#x}u, {s.value:#x}u}}," for s in serial.setup]
     steps = steps or ["    {0u, ES_UART_BASE, 0u, 0u},"]  # C has no empty list
     body = "\n".join(lines) + "\n#define ES_SETUP \\\n" + " \\\n".join(steps)
-    return (
-        f"/* {target.title}: its UART. */\n#ifndef EDGESMITH_BOARD_H\n#define EDGESMITH_BOARD_H\n\n{body}\n\n#endif\n"
-    )
+    guard = "#ifndef EDGESMITH_BOARD_H\n#define EDGESMITH_BOARD_H"
+    return f"/* {comment(target.title)}: its UART. */\n{guard}\n\n{body}\n\n#endif\n"
 
 
 def _number(pin: str) -> int:
