@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edgesmith.cli.options import Data, Folder, Json, Trust
+from edgesmith.cli.options import MODEL_FILES, Data, Folder, Json, Trust
 from edgesmith.cli.output import as_json, table, working
 from edgesmith.core.errors import VerificationFailed
 
@@ -24,6 +24,9 @@ PARTS = {
     "capstone": ("firmware", "instruction classes"),
     "plotly": ("report", "charts of the report"),
     "jinja2": ("report", "the report's page"),
+    "onnx": ("onnx", "ONNX models in and out"),
+    "onnxruntime": ("onnx", "checking them in their own runtime"),
+    "ai-edge-litert": ("tflite", "checking TensorFlow Lite models, writing them"),
 }
 
 
@@ -47,7 +50,12 @@ def verify(
     from edgesmith.execute import certify_artifact
 
     with working("holding the implementations against each other"):
-        relations = certify_artifact(folder, data, samples, trust)
+        if folder.suffix in MODEL_FILES:
+            from edgesmith.imported import verify_model
+
+            relations = verify_model(folder, samples)
+        else:
+            relations = certify_artifact(folder, data, samples, trust)
     if json:
         as_json([relation.to_json() for relation in relations])
     else:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgesmith.cli.models import load
-from edgesmith.cli.options import Data, Folder, Json, ModelSpec, Precision, TargetName, Trust
+from edgesmith.cli.options import MODEL_FILES, Data, Folder, Json, ModelSpec, Precision, TargetName, Trust
 from edgesmith.cli.output import as_json, readings, say, table, working
 
 
@@ -53,7 +53,12 @@ def run(
     from edgesmith.execute import read_inputs, run_artifact, save_outputs
 
     with working(f"running on {on}"):
-        outputs = run_artifact(folder, read_inputs(inputs), on)
+        if folder.suffix in MODEL_FILES:
+            from edgesmith.imported import run_model
+
+            outputs = run_model(folder, read_inputs(inputs), on)
+        else:
+            outputs = run_artifact(folder, read_inputs(inputs), on)
     if out is not None:
         save_outputs(out, outputs)
     if json:
