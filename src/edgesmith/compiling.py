@@ -12,10 +12,11 @@ from edgesmith.compress.quantize import ptq
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.budget import Budget
 from edgesmith.core.errors import BadInput, DoesNotFit
+from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Split, Task
-from edgesmith.lower import channels_last_input, graph_of, lower, with_normalize
+from edgesmith.lower import Lifted, channels_last_input, graph_of, lower, with_normalize
 from edgesmith.patching import AUTO, OFF, Patching, patched
 from edgesmith.profile import Profile, profile
 from edgesmith.realize import Realized, realize, write_artifact
@@ -39,11 +40,32 @@ def source_graph(
     """
     if precision not in ("int8", "float32"):
         raise BadInput(f"compile: precision {precision!r}; need int8 or float32.")
+    if is_quantized(module):
+        return quantized_source(module, example_inputs, task, name)
     task = task or random_task(example_inputs, name)
     raw = (torch.from_numpy(task.calibration.inputs[:1]).float(),)
     if precision == "int8":
         return graph_of(ptq(calibration)(module, task), raw, name)  # type: ignore[arg-type]
     return lower(with_normalize(module, task.normalize), raw, name)
+
+
+def is_quantized(module: nn.Module) -> bool:
+    """Whether a module has its formats already, as an imported int8 model does."""
+    return isinstance(module, Lifted) and any(isinstance(t.format, PerTensor) for t in module.graph.tensors.values())
+
+
+def quantized_source(module: nn.Module, example_inputs: tuple[Tensor, ...], task: Task | None, name: str) -> Graph:
+    """The graph of a module that has its formats, behind its task's normalization where that is any."""
+    normalized = with_normalize(module, task.normalize) if task else module
+    if task is None or normalized is module:
+        return graph_of(module, example_inputs, name)
+    return lower(normalized, (torch.from_numpy(task.calibration.inputs[:1]).float(),), name)
+
+
+def stored_inputs(source: Graph, example_inputs: tuple[Tensor, ...]) -> tuple[str, ...]:
+    """The inputs of a graph that arrive as int8, because their examples are."""
+    pairs = zip(source.inputs, example_inputs, strict=False)
+    return tuple(name for name, example in pairs if example.dtype == torch.int8)
 
 
 def compile_model(
@@ -70,7 +92,7 @@ def compile_model(
         Unsupported: an op without a lowering, or without a kernel there.
     """
     source = source_graph(module, example_inputs, task, name, precision, calibration)
-    chosen = patched(channels_last_input(integerize(source)), target, patching)
+    chosen = patched(channels_last_input(integerize(source, stored_inputs(source, example_inputs))), target, patching)
     realized = realize(chosen.graph, target)
     check_room(realized, target, patching)
     facts = {
@@ -112,7 +134,8 @@ def profile_model(
 ) -> Profile:
     """What each layer costs on a target; without `measure` everything is predicted, nothing is linked or run."""
     source = source_graph(module, example_inputs, task, name, precision, "minmax")
-    chosen = patched(channels_last_input(integerize(source)), target, patching)
+    graph = channels_last_input(integerize(source, stored_inputs(source, example_inputs)))
+    chosen = patched(graph, target, patching)
     return profile(bind_for(chosen.graph, target).program, target, measure)
 
 

@@ -135,9 +135,10 @@ def _against_source(artifact: Artifact, data: str | None, count: int, trust: boo
     if find_spec("torch") is None or not set(names) <= set(artifact.manifest["files"]):
         return ()
     source = artifacts.graph_from({Path(name).name: artifacts.content(artifact, name) for name in names})
-    integer = integerize(source)
+    stored = [name for name in artifact.graph.inputs if artifact.graph.tensors[name].dtype == "int8"]
+    integer = integerize(source, stored)
     if data is None:
-        return (against_torch(source, stored_inputs(integer, None, count, trust)),)
+        return (against_torch(source, stored_inputs(integer, None, count, trust), stored),)
     return (against_torch(source, raw_samples(source, load_task(data, trust).validation, count)),)
 
 

@@ -1,6 +1,6 @@
 """The parity certificate: Python, C here and C on the board held against each other, each relation on its own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -68,17 +68,18 @@ def certify(graph: Graph, target: Target, samples: Sequence[Inputs]) -> tuple[Re
     return tuple(relations)
 
 
-def against_torch(source: Graph, samples: Sequence[Inputs]) -> Relation:
+def against_torch(source: Graph, samples: Sequence[Inputs], stored: Collection[str] = ()) -> Relation:
     """Hold the integer graph against torch's floats with fake quantization, layer by layer on the same inputs.
 
     Args:
         source: the float graph with formats.
         samples: stored inputs in the source's layout.
+        stored: inputs that arrive as int8.
     """
     name = "integers = torch with fake quantization, layer by layer"
     if not any(isinstance(tensor.format, PerTensor) for tensor in source.tensors.values()):
         return _unchecked(name, "nothing is quantized")
-    found = layer_agreement(source, integerize(source), samples, _lifted)
+    found = layer_agreement(source, integerize(source, stored), samples, _lifted)
     values, differing = sum(a.values for a in found), sum(a.differing for a in found)
     most = max((a.most_steps for a in found), default=0)
     said = (

@@ -19,16 +19,21 @@ import numpy as np
 from edgesmith.compile.integerize import integerize
 from edgesmith.core import ops
 from edgesmith.core.errors import EdgesmithError
+from edgesmith.lower.onnx import lower_onnx
+from edgesmith.lower.tflite import lower_tflite
 from fuzz.judge import MEMORY_BYTES, SECONDS, TooLong
 from fuzz.mutants import EDGES
-from lower.tflite.files import NETS
 
 
 def sources(kind: str) -> list[bytes]:
     """Sound files to damage."""
-    if kind == "tflite":
-        return [net(quantized) for net in NETS.values() for quantized in (False, True)]
-    raise ValueError(kind)
+    if kind == "onnx":
+        from lower.onnx import files as onnx_files
+
+        return [net().SerializeToString() for net in onnx_files.NETS.values()]
+    from lower.tflite import files as tflite_files
+
+    return [net(quantized) for net in tflite_files.NETS.values() for quantized in (False, True)]
 
 
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:
@@ -53,11 +58,9 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
 
 def judge(kind: str, data: bytes, path: Path) -> str:
     """What became of a file: "refused" or "imported"; anything but an EdgesmithError passes on."""
-    from edgesmith.lower.tflite import lower_tflite
-
     path.write_bytes(data)
     try:
-        graph = lower_tflite(path)
+        graph = lower_onnx(path) if kind == "onnx" else lower_tflite(path)
     except EdgesmithError:
         return "refused"
     ops.check(graph)

@@ -28,9 +28,8 @@ def judged(kind: str, first: int, count: int) -> dict[str, int]:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("kind", ["tflite"])
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
 def test_no_damaged_file_gets_past_the_importer_with_more_than_an_error(kind, repeats):
-    pytest.importorskip("ai_edge_litert", reason='run: pip install "edgesmith[tflite]"')
     total = repeats(400, 50_000)
     found: dict[str, int] = {}
     for first in range(0, total, PORTION):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edgesmith.cli.options import Data, Folder, Json, Port, Trust
+from edgesmith.cli.options import MODEL_FILES, Data, Folder, Json, Port, Trust
 from edgesmith.cli.output import as_json, table, working
 from edgesmith.core.errors import VerificationFailed
 
@@ -27,6 +27,9 @@ PARTS = {
     "stm32loader": ("board", "flashing STM32 over a serial port"),
     "plotly": ("report", "charts of the report"),
     "jinja2": ("report", "the report's page"),
+    "onnx": ("onnx", "ONNX models in and out"),
+    "onnxruntime": ("onnx", "checking them in their own runtime"),
+    "ai-edge-litert": ("tflite", "checking TensorFlow Lite models, writing them"),
 }
 
 
@@ -52,7 +55,11 @@ def verify(
     from edgesmith.execute import certify_artifact
 
     with working("holding the implementations against each other"):
-        if port is None:
+        if folder.suffix in MODEL_FILES:
+            from edgesmith.imported import verify_model
+
+            relations = verify_model(folder, samples)
+        elif port is None:
             relations = certify_artifact(folder, data, samples, trust)
         else:
             from edgesmith.onboard import certify_on_board

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+USER_MODELS = (".pt2", ".py", ".onnx", ".tflite")
+
+
 @dataclass(frozen=True)
 class Named:
     """A model and its task, as given on the command line."""
@@ -22,7 +25,7 @@ class Named:
 
 
 def load(spec: str, data: str | None, trust: bool) -> Named:
-    """A model by zoo name or file.py:function, and its data.
+    """A model by zoo name, file.py:function or file, and its data.
 
     Raises:
         Missing: the fit extra is not installed, or the data are not on this machine.
@@ -34,7 +37,7 @@ def load(spec: str, data: str | None, trust: bool) -> Named:
     except ModuleNotFoundError as error:
         raise Missing(f'edgesmith: {error.name} is not installed. Run: pip install "edgesmith[fit]".') from error
     task = load_task(data, trust) if data else None
-    if ":" in spec or spec.endswith((".pt2", ".py")):
+    if ":" in spec or spec.endswith(USER_MODELS):
         module, example = zoo.load_model(spec, trust)
         return Named(identifier(spec), module, example, task)
     bed = zoo.load(spec, with_data=data is None)
@@ -47,7 +50,8 @@ def identifier(spec: str) -> str:
     >>> identifier("digits-resnet"), identifier("nets/mine.py:small")
     ('digits_resnet', 'small')
     """
-    last = spec.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".pt2").removesuffix(".py")
+    last = spec.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+    last = next((last.removesuffix(end) for end in USER_MODELS if last.endswith(end)), last)
     text = re.sub(r"[^0-9a-z]+", "_", last.lower()).strip("_") or "model"
     return f"m_{text}" if text[0].isdigit() else text
 

@@ -5,10 +5,16 @@ from typing import Annotated
 
 import typer
 
+MODEL_FILES = (".onnx", ".tflite")  # of other frameworks; data alone, so they need no trust
+
 ModelSpec = Annotated[
-    str, typer.Argument(help="A net of the zoo, file.py:function, or a .pt2 file.", show_default=False)
+    str,
+    typer.Argument(help="A net of the zoo, file.py:function, or a .onnx, .tflite or .pt2 file.", show_default=False),
 ]
-Folder = Annotated[Path, typer.Argument(help="A folder made by edgesmith compile, or best/ of edgesmith fit.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(help="A folder made by edgesmith compile, or best/ of edgesmith fit; or a .onnx or .tflite file."),
+]
 TargetName = Annotated[
     str, typer.Option("--target", metavar="NAME", help="A board (see: edgesmith targets) or a .toml file of yours.")
 ]

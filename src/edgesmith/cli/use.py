@@ -9,7 +9,19 @@ import typer
 from click.exceptions import UsageError
 
 from edgesmith.cli.models import load
-from edgesmith.cli.options import Data, Folder, Json, MaxRam, ModelSpec, Patch, Port, Precision, Repeats, Trust
+from edgesmith.cli.options import (
+    MODEL_FILES,
+    Data,
+    Folder,
+    Json,
+    MaxRam,
+    ModelSpec,
+    Patch,
+    Port,
+    Precision,
+    Repeats,
+    Trust,
+)
 from edgesmith.cli.output import as_json, readings, say, stderr, table, working
 from edgesmith.core.budget import Budget
 from edgesmith.core.reading import Reading
@@ -97,7 +109,11 @@ def run(
     outputs: Mapping[str, np.ndarray]
     figures: Mapping[str, Reading] = {}
     with working(f"running on {port or on}"):
-        if port is None:
+        if folder.suffix in MODEL_FILES:
+            from edgesmith.imported import run_model
+
+            outputs = run_model(folder, given, on)
+        elif port is None:
             outputs = run_artifact(folder, given, on)
         else:
             outputs, figures = run_port(folder, given, port, repeats)

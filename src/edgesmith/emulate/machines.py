@@ -7,6 +7,7 @@ from unicorn import arm64_const, arm_const, riscv_const
 
 SYSTEM_CONTROL = 0xE000E000  # the Cortex-M's own registers; the start-up code switches the FPU on there
 
+
 @dataclass(frozen=True)
 class Registers:
     """An instruction set in Unicorn's terms.

@@ -14,6 +14,7 @@ import numpy as np
 import unicorn
 from unicorn import arm_const
 
+from edgesmith.emulate.machines import SYSTEM_CONTROL
 from edgesmith.emulate.uarts import DRIVERS, Line, Uart
 from edgesmith.emulate.wire import receive, send
 from edgesmith.emulate.worker import Machine

@@ -2,9 +2,11 @@
 
 import math
 import re
+from dataclasses import replace
 
 from edgesmith.core import ops
 from edgesmith.core.errors import Unsupported
+from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import MAX_TENSOR_BYTES, Attr, Op
 from edgesmith.lower.builder import Builder
 
@@ -39,3 +41,30 @@ def tidy(name: str, otherwise: str) -> str:
     ('serving_default_x:0', 't7')
     """
     return FORBIDDEN.sub("_", name.split(";")[0])[:NAME_LENGTH].strip("_") or otherwise
+
+
+SOFTMAX = PerTensor(1 / 256, -128)  # the only format of an integer softmax (docs/numbers.md)
+
+
+def stored(b: BoundedBuilder, name: str, format_: PerTensor) -> str:
+    """The value in a format; where it has another already, or must, a clamp without bounds changes it."""
+    known = b.tensors[name].format
+    if known is None and format_ != SOFTMAX and _is_softmax(b, name):
+        b.set_format(name, SOFTMAX)
+        known = SOFTMAX
+    if name in b.constants or known not in (None, format_):
+        name = b.op("clamp", name)
+        if name in b.constants:
+            b.tensors[name] = replace(b.tensors[name], format=None)
+    b.set_format(name, format_)
+    return name
+
+
+def _is_softmax(b: BoundedBuilder, name: str) -> bool:
+    """Whether a softmax makes the value, shape and order of axes aside."""
+    for op in reversed(b.ops):
+        if name in op.outputs:
+            if op.kind not in ("reshape", "permute"):
+                return op.kind == "softmax"
+            name = op.inputs[0]
+    return False

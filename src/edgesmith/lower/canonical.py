@@ -39,6 +39,22 @@ def channels_last_input(graph: Graph) -> Graph:
     return graph
 
 
+def channels_first_input(graph: Graph) -> Graph:
+    """Let every input (1, H, W, C) come in as (1, C, H, W), with a permute behind it; names stay."""
+    for name in graph.inputs:
+        old = graph.tensors[name]
+        if len(old.shape) != 4:
+            continue
+        inside = next(n for i in range(2, 3 + len(graph.tensors)) if (n := f"{name}:{i}") not in graph.tensors)
+        batch, height, width, channels = old.shape
+        turn = Op("permute", (name,), (inside,), {"axes": TO_NHWC}, f"{name}.channels_last")
+        steps = [replace(op, inputs=tuple(inside if n == name else n for n in op.inputs)) for op in graph.ops]
+        first = replace(old, shape=(batch, channels, height, width))
+        tensors = {**graph.tensors, name: first, inside: replace(old, name=inside)}
+        graph = replace(graph, ops=(turn, *steps), tensors=tensors)
+    return graph
+
+
 def _turned(graph: Graph, name: str, readers: list[Op]) -> Graph:
     """The input with its axes permuted, in place of the results of the permutes that read it."""
     gone = {op.outputs[0] for op in readers}

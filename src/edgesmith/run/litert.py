@@ -10,9 +10,13 @@ from edgesmith.core.errors import BadInput, Missing
 
 
 class LiteRt:
-    """A .tflite file in LiteRT's interpreter, one thread; variables keep their values from run to run."""
+    """A .tflite file in LiteRT's interpreter, one thread; variables keep their values from run to run.
 
-    def __init__(self, path: Path | str) -> None:
+    Args:
+        layers: keep what every operator makes, for `tensor`.
+    """
+
+    def __init__(self, path: Path | str, layers: bool = False) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
         except ModuleNotFoundError as error:
@@ -20,7 +24,10 @@ class LiteRt:
         try:
             # The plain kernels: they follow TensorFlow Lite's own integer specification, XNNPACK's round otherwise.
             self._interpreter = Interpreter(
-                str(path), num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+                str(path),
+                num_threads=1,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                experimental_preserve_all_tensors=layers,
             )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -33,6 +40,10 @@ class LiteRt:
             self._interpreter.set_tensor(detail["index"], array.reshape(detail["shape"]).astype(detail["dtype"]))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(detail["index"]).copy() for detail in self.outputs]
+
+    def tensor(self, index: int) -> np.ndarray:
+        """What an operator made, by the tensor's number in the file."""
+        return self._interpreter.get_tensor(index)
 
     @property
     def outputs(self) -> list[dict[str, Any]]:

@@ -6,14 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from edgesmith.core.errors import BadInput, Missing
+from edgesmith.core.formats import PerTensor
 from edgesmith.data import python_file
-from edgesmith.lower import lift, load_pt2, lower_program
+from edgesmith.lower import channels_first_input, lift, load_pt2, lower_program
+from edgesmith.lower.onnx import lower_onnx
+from edgesmith.lower.tflite import lower_tflite, tflite_inputs
 from edgesmith.zoo.entries import entry
 from edgesmith.zoo.testbed import load_testbed
 
 
 def load_user_model(spec: str, trust: bool) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """The module, ready to run, and its example inputs; errors as in `zoo.load_model`."""
+    if spec.endswith((".onnx", ".tflite")):
+        return imported(Path(spec))
     if spec.endswith(".pt2"):
         module, examples = checked_pair(exported(Path(spec), trust), spec)
     elif python_file.is_python_spec(spec):
@@ -28,6 +33,24 @@ def load_user_model(spec: str, trust: bool) -> tuple[nn.Module, tuple[Tensor, ..
     except Exception as error:
         raise BadInput(f"{spec}: the model fails on its own example inputs ({error}). Fix the example.") from error
     return module, examples
+
+
+def imported(path: Path) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A module that computes what an .onnx or .tflite file does, and example inputs of the types that the file has.
+
+    A float .tflite takes its images channels first, as all modules do; a quantized one keeps the file's layout, for
+    it is compiled as it is.
+
+    Raises:
+        BadInput, Missing, Unsupported: as `lower_onnx` and `lower_tflite` say.
+    """
+    graph = lower_onnx(path) if path.suffix == ".onnx" else lower_tflite(path)
+    kinds = tflite_inputs(path) if path.suffix == ".tflite" else ["float32"] * len(graph.inputs)
+    if not any(isinstance(tensor.format, PerTensor) for tensor in graph.tensors.values()):
+        graph = channels_first_input(graph) if path.suffix == ".tflite" else graph
+    shapes = [graph.tensors[name].shape for name in graph.inputs]
+    examples = tuple(torch.zeros(shape, dtype=getattr(torch, kind)) for shape, kind in zip(shapes, kinds, strict=True))
+    return lift(graph), examples
 
 
 def exported(path: Path, trust: bool) -> tuple[nn.Module, tuple[Tensor, ...]]:

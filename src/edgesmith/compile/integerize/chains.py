@@ -85,7 +85,7 @@ class Chains:
         return True
 
     def _close_quantize(self, chain: Chain, output: str) -> bool:
-        kinds = {step.kind for step in chain.steps} - {*MOVES}
+        kinds = {step.kind for step in chain.steps} - {*MOVES, "clamp"}  # one with bounds is seen below
         bounded = any(np.isfinite(_limits(step)).any() for step in chain.steps)
         constants = self._builder.source.constants
         divides_by_x = any(step.kind == "div" and step.inputs[0] in constants for step in chain.steps)

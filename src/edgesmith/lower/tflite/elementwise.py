@@ -5,7 +5,8 @@ from functools import partial
 
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.graph import Attr
-from edgesmith.lower.tflite.node import Lowering, Node, real, stored
+from edgesmith.lower.bounded import stored
+from edgesmith.lower.tflite.node import Lowering, Node, real
 
 GELU_APPROXIMATE = 0
 

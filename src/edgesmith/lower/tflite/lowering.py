@@ -7,10 +7,10 @@ from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, EdgesmithError, Unsupported
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph, State
-from edgesmith.lower.bounded import BoundedBuilder, tidy
+from edgesmith.lower.bounded import BoundedBuilder, stored, tidy
 from edgesmith.lower.canonical import canonical
 from edgesmith.lower.tflite.model import Model, Operator, Program, Value, read
-from edgesmith.lower.tflite.node import Node, real, stored
+from edgesmith.lower.tflite.node import Node, real
 from edgesmith.lower.tflite.table import LOWERINGS, VARIABLES, way_round
 
 INPUTS = ("float32", "int8", "uint8", "int16", "int32")
@@ -28,6 +28,12 @@ def lower_tflite(path: Path | str, name: str = "model") -> Graph:
         Unsupported: ops have no lowering: every one of them, with its name and a way round.
     """
     return lower_model(read(path), name)
+
+
+def tflite_inputs(path: Path | str) -> list[str]:
+    """The type of each input as the file stores it, such as "int8"."""
+    program = read(path).programs[0]
+    return [program.values[index].dtype for index in program.inputs]
 
 
 def lower_model(model: Model, name: str = "model") -> Graph:

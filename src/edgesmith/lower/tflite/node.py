@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.formats import PerChannel, PerTensor
-from edgesmith.lower.bounded import BoundedBuilder
+from edgesmith.lower.bounded import BoundedBuilder, stored
 from edgesmith.lower.tflite.model import Operator, Value
 
 LIMITS = {0: (-math.inf, math.inf), 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}  # fused activations
@@ -173,17 +173,6 @@ class Node:
         if format_ is None:
             return name
         return stored(self.b, name, format_)
-
-
-def stored(b: BoundedBuilder, name: str, format_: PerTensor) -> str:
-    """The value in a format; where it has another already, a clamp without bounds changes it."""
-    known = b.tensors[name].format
-    if name in b.constants or known not in (None, format_):
-        name = b.op("clamp", name)
-        if name in b.constants:
-            b.tensors[name] = replace(b.tensors[name], format=None)
-    b.set_format(name, format_)
-    return name
 
 
 def real(value: Value) -> np.ndarray:
