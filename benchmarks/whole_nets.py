@@ -27,7 +27,6 @@ import torch
 from edgesmith import targets, zoo
 from edgesmith.build import Compiled, bind_for
 from edgesmith.compile.integerize import integerize
-from edgesmith.compiling import random_task, source_graph
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
@@ -36,6 +35,7 @@ from edgesmith.cost import op_costs, totals
 from edgesmith.emulate import cost
 from edgesmith.lower import channels_last_input
 from edgesmith.profile import linked_firmware
+from edgesmith.programs import random_task, source_graph
 from edgesmith.realize import host_accuracy, samples_of
 from edgesmith.run.emulated import Emulated
 from edgesmith.toolchain import Firmware

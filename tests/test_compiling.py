@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from edgesmith import targets, zoo
-from edgesmith.compiling import compile_model, profile_model, random_task, source_graph
+from edgesmith.compiling import compile_model, profile_model
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.errors import BadInput, DoesNotFit
+from edgesmith.programs import Numbers, random_task, source_graph
 
 BOARD = targets.load("stm32f103")
 
@@ -37,7 +38,7 @@ def test_without_data_the_artifact_says_what_it_was_calibrated_on(bed, tmp_path)
 def test_what_is_too_large_is_refused_and_nothing_is_written(bed, tmp_path):
     large = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 200), torch.nn.Linear(200, 10)).eval()
     with pytest.raises(DoesNotFit, match=r"flash is \d\.\d times the 65,536 bytes"):
-        compile_model(large, (torch.zeros(1, 784),), None, BOARD, tmp_path / "a", precision="float32")
+        compile_model(large, (torch.zeros(1, 784),), None, BOARD, tmp_path / "a", numbers=Numbers("float32"))
     assert not (tmp_path / "a").exists()
 
 

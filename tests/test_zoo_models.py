@@ -8,12 +8,12 @@ import pytest
 from edgesmith import targets, zoo
 from edgesmith.build import Compiled, bind_for, native
 from edgesmith.compile.integerize import integerize
-from edgesmith.compiling import random_task, source_graph
 from edgesmith.core.errors import Missing
 from edgesmith.core.graph import Graph
 from edgesmith.cost import flash_bytes, op_costs, static_ram_bytes, totals
 from edgesmith.lower import channels_last_input
 from edgesmith.profile import linked_firmware
+from edgesmith.programs import random_task, source_graph
 from edgesmith.realize import samples_of
 from edgesmith.run.emulated import Emulated
 from edgesmith.toolchain import Firmware

@@ -31,13 +31,13 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from edgesmith import targets, zoo
 from edgesmith.build import bind_for, host_library
 from edgesmith.compile.integerize import integerize
-from edgesmith.compiling import random_task, source_graph
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode
 from edgesmith.core.task import Task
 from edgesmith.lower import channels_last_input
+from edgesmith.programs import random_task, source_graph
 from edgesmith.realize import samples_of
 from edgesmith.run.native import Native
 from edgesmith.zoo.testbed import Testbed

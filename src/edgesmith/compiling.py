@@ -1,71 +1,22 @@
 """Compile or profile one model as it is, without search."""
 
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from edgesmith.build import bind_for
-from edgesmith.compile.integerize import integerize
-from edgesmith.compress.quantize import ptq
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.budget import Budget
-from edgesmith.core.errors import BadInput, DoesNotFit
-from edgesmith.core.formats import PerTensor
-from edgesmith.core.graph import Graph
+from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.target import Target
-from edgesmith.core.task import Split, Task
-from edgesmith.lower import Lifted, channels_last_input, graph_of, lower, with_normalize
+from edgesmith.core.task import Task
 from edgesmith.patching import AUTO, OFF, Patching, patched
 from edgesmith.profile import Profile, profile
+from edgesmith.programs import Numbers, programs
 from edgesmith.realize import Realized, realize, write_artifact
 
-RANDOM_SAMPLES = 32  # to calibrate on when there are no data: costs are right, accuracy means nothing
-
-
-def source_graph(
-    module: nn.Module,
-    example_inputs: tuple[Tensor, ...],
-    task: Task | None,
-    name: str,
-    precision: str,
-    calibration: str,
-) -> Graph:
-    """The float graph of a model on raw inputs, with formats when it is to be int8.
-
-    Raises:
-        BadInput: unknown precision.
-        Unsupported: an op without a lowering.
-    """
-    if precision not in ("int8", "float32"):
-        raise BadInput(f"compile: precision {precision!r}; need int8 or float32.")
-    if is_quantized(module):
-        return quantized_source(module, example_inputs, task, name)
-    task = task or random_task(example_inputs, name)
-    raw = (torch.from_numpy(task.calibration.inputs[:1]).float(),)
-    if precision == "int8":
-        return graph_of(ptq(calibration)(module, task), raw, name)  # type: ignore[arg-type]
-    return lower(with_normalize(module, task.normalize), raw, name)
-
-
-def is_quantized(module: nn.Module) -> bool:
-    """Whether a module has its formats already, as an imported int8 model does."""
-    return isinstance(module, Lifted) and any(isinstance(t.format, PerTensor) for t in module.graph.tensors.values())
-
-
-def quantized_source(module: nn.Module, example_inputs: tuple[Tensor, ...], task: Task | None, name: str) -> Graph:
-    """The graph of a module that has its formats, behind its task's normalization where that is any."""
-    normalized = with_normalize(module, task.normalize) if task else module
-    if task is None or normalized is module:
-        return graph_of(module, example_inputs, name)
-    return lower(normalized, (torch.from_numpy(task.calibration.inputs[:1]).float(),), name)
-
-
-def stored_inputs(source: Graph, example_inputs: tuple[Tensor, ...]) -> tuple[str, ...]:
-    """The inputs of a graph that arrive as int8, because their examples are."""
-    pairs = zip(source.inputs, example_inputs, strict=False)
-    return tuple(name for name, example in pairs if example.dtype == torch.int8)
+INT8 = Numbers()
 
 
 def compile_model(
@@ -75,8 +26,7 @@ def compile_model(
     target: Target,
     out: Path,
     name: str = "model",
-    precision: str = "int8",
-    calibration: str = "mse",
+    numbers: Numbers = INT8,
     patching: Patching = AUTO,
 ) -> Artifact:
     """Compile a model for a target and write the artifact.
@@ -84,23 +34,24 @@ def compile_model(
     Without a task the ranges come from random inputs: the artifact's cost is right, its accuracy is not.
 
     Args:
+        numbers: how they are stored and computed.
         patching: how the first stage may be split so that the program fits RAM.
 
     Raises:
-        BadInput: unknown precision, calibration or schedule, or a folder that cannot be written.
+        BadInput: unknown calibration or schedule, or a folder that cannot be written.
         DoesNotFit: the program is too large for the board.
         Unsupported: an op without a lowering, or without a kernel there.
     """
-    source = source_graph(module, example_inputs, task, name, precision, calibration)
-    chosen = patched(channels_last_input(integerize(source, stored_inputs(source, example_inputs))), target, patching)
+    made = programs(module, example_inputs, task, name, numbers)
+    chosen = patched(made.compiled, target, patching)
     realized = realize(chosen.graph, target)
     check_room(realized, target, patching)
     facts = {
         "schedule": chosen.describe(),
-        "settings": {"precision": precision, "calibration": calibration},
+        "settings": asdict(numbers),
         "calibrated_on": task.name if task else "random",
     }
-    return write_artifact(out, realized, source, task, facts)
+    return write_artifact(out, realized, made.source, task, facts)
 
 
 def check_room(realized: Realized, target: Target, patching: Patching = AUTO) -> None:
@@ -133,17 +84,6 @@ def profile_model(
     patching: Patching = OFF,
 ) -> Profile:
     """What each layer costs on a target; without `measure` everything is predicted, nothing is linked or run."""
-    source = source_graph(module, example_inputs, task, name, precision, "minmax")
-    graph = channels_last_input(integerize(source, stored_inputs(source, example_inputs)))
-    chosen = patched(graph, target, patching)
+    made = programs(module, example_inputs, task, name, Numbers(precision, "minmax"))
+    chosen = patched(made.compiled, target, patching)
     return profile(bind_for(chosen.graph, target).program, target, measure)
-
-
-def random_task(example_inputs: tuple[Tensor, ...], name: str) -> Task:
-    """A task of seeded random inputs of the example's shape, for models without data."""
-    if len(example_inputs) != 1:
-        raise BadInput(f"{name}: it takes {len(example_inputs)} inputs; without a task need exactly one.")
-    shape = tuple(example_inputs[0].shape[1:])
-    inputs = np.random.default_rng(0).standard_normal((RANDOM_SAMPLES, *shape)).astype(np.float32)
-    split = Split(inputs, np.zeros(RANDOM_SAMPLES, np.int64))
-    return Task(name, split, split, split, split)

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.reading import Reading
 
 if TYPE_CHECKING:
+    from edgesmith.compress.quantize.calibrators import Calibration
     from edgesmith.training.recipe import Augment
 
 MaxFlash = Annotated[
@@ -138,6 +139,9 @@ def compile_(
     calibration: Annotated[str, typer.Option(metavar="NAME", help="minmax, percentile, mse or entropy.")] = "mse",
     patch: Patch = "auto",
     max_ram: MaxRam = None,
+    method: Annotated[str, typer.Option(metavar="NAME", help="ptq, i-vit, i-segmenter or edge-moe.")] = "ptq",
+    images: Annotated[int, typer.Option(min=0, metavar="N", help="To calibrate on; 0 for the whole split.")] = 0,
+    integer_only: Annotated[bool, typer.Option("--integer-only", help="Refuse a program with a float op.")] = False,
     trust: Trust = False,
     json: Json = False,
 ) -> None:
@@ -149,11 +153,11 @@ def compile_(
     with working(f"compiling {named.name} for {board.name}"):
         from edgesmith.compiling import compile_model
         from edgesmith.patching import Patching
+        from edgesmith.programs import Numbers
 
+        numbers = Numbers(precision, cast("Calibration", calibration), method, images, integer_only)
         wish = Patching(patch, ram_bytes)
-        artifact = compile_model(
-            named.module, named.example_inputs, named.task, board, out, named.name, precision, calibration, wish
-        )
+        artifact = compile_model(named.module, named.example_inputs, named.task, board, out, named.name, numbers, wish)
     if json:
         return as_json(artifact.manifest)
     readings({name: Reading.from_json(facts) for name, facts in artifact.manifest["readings"].items()})
