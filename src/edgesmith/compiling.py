@@ -16,10 +16,12 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Split, Task
 from edgesmith.lower import channels_last_input, graph_of, lower, with_normalize
+from edgesmith.lower.classical import Classical, lower_classical
 from edgesmith.patching import AUTO, OFF, Patching, patched
 from edgesmith.profile import Profile, profile
 from edgesmith.realize import Realized, realize, write_artifact
 
+SEEN_SAMPLES = 2048  # of the training split, from which fixed point takes its ranges
 RANDOM_SAMPLES = 32  # to calibrate on when there are no data: costs are right, accuracy means nothing
 
 
@@ -46,8 +48,32 @@ def source_graph(
     return lower(with_normalize(module, task.normalize), raw, name)
 
 
+def programs(
+    module: nn.Module | Classical,
+    example_inputs: tuple[Tensor, ...],
+    task: Task | None,
+    name: str,
+    precision: str,
+    calibration: str,
+) -> tuple[Graph, Graph]:
+    """The float graph of a model, and the program that is compiled of it; errors as in `source_graph`."""
+    if not isinstance(module, Classical):
+        source = source_graph(module, example_inputs, task, name, precision, calibration)
+        return source, channels_last_input(integerize(source))
+    if precision not in ("int8", "float32"):
+        raise BadInput(f"compile: precision {precision!r}; need int8 or float32.")
+    rows = seen_rows(task or random_task(example_inputs, name))
+    source = lower_classical(module, rows, "float32", name)
+    return source, lower_classical(module, rows, "fixed", name) if precision == "int8" else source
+
+
+def seen_rows(task: Task) -> np.ndarray:
+    """Raw samples from which fixed point takes its ranges."""
+    return np.concatenate([task.calibration.inputs, task.train.inputs[:SEEN_SAMPLES]])
+
+
 def compile_model(
-    module: nn.Module,
+    module: nn.Module | Classical,
     example_inputs: tuple[Tensor, ...],
     task: Task | None,
     target: Target,
@@ -69,14 +95,15 @@ def compile_model(
         DoesNotFit: the program is too large for the board.
         Unsupported: an op without a lowering, or without a kernel there.
     """
-    source = source_graph(module, example_inputs, task, name, precision, calibration)
-    chosen = patched(channels_last_input(integerize(source)), target, patching)
+    source, program = programs(module, example_inputs, task, name, precision, calibration)
+    chosen = patched(program, target, patching)
     realized = realize(chosen.graph, target)
     check_room(realized, target, patching)
     facts = {
         "schedule": chosen.describe(),
         "settings": {"precision": precision, "calibration": calibration},
         "calibrated_on": task.name if task else "random",
+        **({"model": "classical"} if isinstance(module, Classical) else {}),
     }
     return write_artifact(out, realized, source, task, facts)
 
@@ -101,7 +128,7 @@ def check_room(realized: Realized, target: Target, patching: Patching = AUTO) ->
 
 
 def profile_model(
-    module: nn.Module,
+    module: nn.Module | Classical,
     example_inputs: tuple[Tensor, ...],
     task: Task | None,
     target: Target,
@@ -111,8 +138,8 @@ def profile_model(
     patching: Patching = OFF,
 ) -> Profile:
     """What each layer costs on a target; without `measure` everything is predicted, nothing is linked or run."""
-    source = source_graph(module, example_inputs, task, name, precision, "minmax")
-    chosen = patched(channels_last_input(integerize(source)), target, patching)
+    _, program = programs(module, example_inputs, task, name, precision, "minmax")
+    chosen = patched(program, target, patching)
     return profile(bind_for(chosen.graph, target).program, target, measure)
 
 

