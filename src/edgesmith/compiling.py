@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgesmith.build import bind_for
 from edgesmith.core.artifact import Artifact
@@ -11,16 +11,17 @@ from edgesmith.core.budget import Budget
 from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
+from edgesmith.lower.classical import Classical
 from edgesmith.patching import AUTO, OFF, Patching, patched
 from edgesmith.profile import Profile, profile
-from edgesmith.programs import Numbers, programs
+from edgesmith.programs import Model, Numbers, programs
 from edgesmith.realize import Realized, realize, write_artifact
 
 INT8 = Numbers()
 
 
 def compile_model(
-    module: nn.Module,
+    module: Model,
     example_inputs: tuple[Tensor, ...],
     task: Task | None,
     target: Target,
@@ -50,6 +51,7 @@ def compile_model(
         "schedule": chosen.describe(),
         "settings": asdict(numbers),
         "calibrated_on": task.name if task else "random",
+        **({"model": "classical"} if isinstance(module, Classical) else {}),
     }
     return write_artifact(out, realized, made.source, task, facts)
 
@@ -74,7 +76,7 @@ def check_room(realized: Realized, target: Target, patching: Patching = AUTO) ->
 
 
 def profile_model(
-    module: nn.Module,
+    module: Model,
     example_inputs: tuple[Tensor, ...],
     task: Task | None,
     target: Target,

@@ -24,7 +24,7 @@ from edgesmith.core.target import Target
 from edgesmith.data import load_task
 from edgesmith.data.files import read_array, read_npz
 from edgesmith.realize import raw_samples, samples_of
-from edgesmith.verify import Inputs, Relation, against_torch, certify
+from edgesmith.verify import Inputs, Relation, against_float, against_torch, certify
 
 MAX_INPUT_BYTES = 1 << 30
 
@@ -132,9 +132,13 @@ def certify_artifact(folder: Path, data: str | None, samples: int, trust: bool) 
 def _against_source(artifact: Artifact, data: str | None, count: int, trust: bool) -> tuple[Relation, ...]:
     """The integers against torch, where the artifact carries its float graph and torch is installed."""
     names = [f"source/{name}" for name in ("graph.json", "weights.safetensors")]
-    if find_spec("torch") is None or not set(names) <= set(artifact.manifest["files"]):
+    classical = artifact.manifest.get("model") == "classical"
+    if not set(names) <= set(artifact.manifest["files"]) or (find_spec("torch") is None and not classical):
         return ()
     source = artifacts.graph_from({Path(name).name: artifacts.content(artifact, name) for name in names})
+    if classical:
+        inputs = None if data is None else samples_of(source, load_task(data, trust).validation, count)
+        return (against_float(source, artifact.graph, inputs),)
     stored = [name for name in artifact.graph.inputs if artifact.graph.tensors[name].dtype == "int8"]
     integer = integerize(source, stored)
     if data is None:

@@ -17,6 +17,7 @@ from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Split, Task
 from edgesmith.lower import Lifted, channels_last_input, graph_of, lower, with_normalize
+from edgesmith.lower.classical import Classical, lower_classical
 
 # What `--method` means: how the formats are chosen, and which forms are asked for after it.
 METHODS: Mapping[str, tuple[Callable[..., Any], Callable[[Graph], Graph]]] = {
@@ -25,6 +26,7 @@ METHODS: Mapping[str, tuple[Callable[..., Any], Callable[[Graph], Graph]]] = {
     "i-segmenter": (lambda calibration: i_segmenter(calibration=calibration), lambda graph: graph),
     "edge-moe": (ptq, edge_moe()),
 }
+SEEN_SAMPLES = 2048  # of the training split, from which fixed point takes its ranges
 RANDOM_SAMPLES = 32  # to calibrate on when there are no data: costs are right, accuracy means nothing
 
 
@@ -33,7 +35,7 @@ class Numbers:
     """How a model's numbers are stored and computed.
 
     Attributes:
-        precision: "int8" or "float32".
+        precision: "int8" or "float32"; of a classical model int8 is fixed point.
         calibration: how an activation's range follows from its values.
         method: of int8; the integer forms of attention and activation (docs/transformers.md).
         images: of the calibration split that the ranges follow from; 0 for all.
@@ -70,8 +72,11 @@ class Programs:
     compiled: Graph
 
 
+Model = nn.Module | Classical
+
+
 def programs(
-    module: nn.Module, example_inputs: tuple[Tensor, ...], task: Task | None, name: str, numbers: Numbers
+    module: Model, example_inputs: tuple[Tensor, ...], task: Task | None, name: str, numbers: Numbers
 ) -> Programs:
     """Both graphs of a model.
 
@@ -79,11 +84,24 @@ def programs(
         BadInput: unknown calibration.
         Unsupported: an op without a lowering, or one in floats where there should be none.
     """
+    if isinstance(module, Classical):
+        return _classical(module, task or random_task(example_inputs, name), name, numbers)
     source = stored_graph(module, example_inputs, task, name, numbers)
     compiled = channels_last_input(integerize(source, int8_inputs(source, example_inputs)))
     if numbers.integer_only:
         check_integers(compiled)
     return Programs(source, compiled)
+
+
+def _classical(model: Classical, task: Task, name: str, numbers: Numbers) -> Programs:
+    rows = seen_rows(task)
+    source = lower_classical(model, rows, "float32", name)
+    return Programs(source, lower_classical(model, rows, "fixed", name) if numbers.precision == "int8" else source)
+
+
+def seen_rows(task: Task) -> np.ndarray:
+    """Raw samples from which fixed point takes its ranges."""
+    return np.concatenate([task.calibration.inputs, task.train.inputs[:SEEN_SAMPLES]])
 
 
 def source_graph(

@@ -13,6 +13,7 @@ from edgesmith.compile.integerize import integerize
 from edgesmith.compile.integerize.agreement import LIMITS, layer_agreement
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
+from edgesmith.core.interface import decode
 from edgesmith.core.ops import interpret
 from edgesmith.core.target import Target
 from edgesmith.core.task import Metric
@@ -23,6 +24,8 @@ from edgesmith.run.wasm import Wasm
 Inputs = Mapping[str, np.ndarray]
 Run = Callable[[Inputs], dict[str, np.ndarray]]
 METRIC_TOLERANCE = 0.005
+DECISIONS_TOLERANCE = 0.05  # share of a classical model's decisions that fixed point may change, or one
+REGRESSION_TOLERANCE = 0.01  # of the largest prediction
 FLOAT_TOLERANCE = (
     1e-4  # of the largest output, or of 1 where that is less; sums of a few thousand floats in another order
 )
@@ -92,6 +95,29 @@ def against_torch(source: Graph, samples: Sequence[Inputs], stored: Collection[s
         worst = broken[0]
         said += f"; first beyond its limit: {worst.kind} {worst.tensor!r}, {worst.differing} of {worst.values} values"
     return Relation(name, not broken, values, said)
+
+
+def against_float(source: Graph, graph: Graph, samples: Sequence[Inputs] | None) -> Relation:
+    """Hold a classical model in fixed point against its float form: the largest score, or a single one's value.
+
+    Args:
+        samples: of the model's own data; None where there are none, for ranges come from data.
+    """
+    name = "fixed point = float, decision by decision"
+    if samples is None:
+        return _unchecked(name, "random inputs are not what its ranges were taken from; give data")
+    if graph.ops == source.ops:
+        return _unchecked(name, "the model is float")
+    pairs = [
+        [decode(g.tensors[g.outputs[0]], interpret(g, s)[g.outputs[0]])[0] for g in (source, graph)] for s in samples
+    ]
+    wanted, found = (np.stack(side) for side in zip(*pairs, strict=True))
+    if wanted.shape[1] > 1:
+        other = int((wanted.argmax(axis=1) != found.argmax(axis=1)).sum())
+    else:
+        other = int((np.abs(wanted - found) > REGRESSION_TOLERANCE * np.abs(wanted).max()).sum())
+    holds = other <= max(1, DECISIONS_TOLERANCE * len(pairs))
+    return Relation(name, holds, len(pairs), f"{other} of {len(pairs)} differ")
 
 
 def _lifted(graph: Graph) -> Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import classical_arrays
 from edgesmith.core.graph import Op
 from edgesmith.core.ops import tables
 
@@ -447,6 +448,14 @@ def log_mel_s8(rng: Rng) -> Case:
     return case("log_mel_s8", arrays, n_fft=n_fft, hop=hop, **scaled(rng, 2.0**-10), **bounds(rng))
 
 
+def classical(make: classical_arrays.Maker) -> Maker:
+    def made(rng: Rng) -> Case:
+        kind, arrays, attrs = make(rng)
+        return case(kind, arrays, **attrs)
+
+    return made
+
+
 INTEGER: Mapping[str, Maker] = {
     "conv2d_s8": conv_s8,
     "conv_transpose2d_s8": conv_transpose_s8,
@@ -481,6 +490,7 @@ INTEGER: Mapping[str, Maker] = {
     "embedding": embedding,
     "quantize": quantize,
     "dequantize": dequantize,
+    **{kind: classical(make) for kind, make in classical_arrays.INTEGER.items()},
 }
 FLOAT: Mapping[str, Maker] = {
     "conv2d": conv_f32,
@@ -505,6 +515,7 @@ FLOAT: Mapping[str, Maker] = {
     "gru": recurrent_f32("gru", 3),
     "rfft": rfft,
     "log_mel": log_mel,
+    **{kind: classical(make) for kind, make in classical_arrays.FLOAT.items()},
 }
 # Sums that may cancel: their error is measured against the sum of magnitudes.
 SUMS: Mapping[str, Maker] = {"reduce_sum": reduction("reduce_sum"), "reduce_mean": reduction("reduce_mean")}

@@ -63,8 +63,8 @@ def fit(
     time_s = parse_quantity(time, "ms") / 1000
     named = load(model, data, trust)
     task = need_task(named)
+    from edgesmith.fit import run as run_fit
     from edgesmith.fit.fit import Effort
-    from edgesmith.fit.fit import fit as run_fit
 
     given: dict[str, object] = {"target": target, "data": data, "max-flash": max_flash, "max-ram": max_ram}
     given |= {"max-latency": max_latency, "max-energy": max_energy, "min-accuracy": min_accuracy, "out": out}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-USER_MODELS = (".pt2", ".py", ".onnx", ".tflite")
+USER_MODELS = (".pt2", ".py", ".onnx", ".tflite", ".json")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ MODEL_FILES = (".onnx", ".tflite")  # of other frameworks; data alone, so they n
 
 ModelSpec = Annotated[
     str,
-    typer.Argument(help="A net of the zoo, file.py:function, or a .onnx, .tflite or .pt2 file.", show_default=False),
+    typer.Argument(
+        help="A net of the zoo, file.py:function, or a .onnx, .tflite, .pt2 or XGBoost .json file.", show_default=False
+    ),
 ]
 Folder = Annotated[
     Path,
@@ -22,7 +24,7 @@ Data = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="A data set's name, .npz, .csv, a folder, or file.py:function."),
 ]
-Precision = Annotated[str, typer.Option(metavar="TYPE", help="int8 or float32.")]
+Precision = Annotated[str, typer.Option(metavar="TYPE", help="int8 (a classical model: fixed point) or float32.")]
 Trust = Annotated[bool, typer.Option("--trust", help="Run the code of the .py or .pt2 file you give.")]
 Jobs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Candidates side by side. Default: one a core.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]

@@ -2,12 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgesmith.cli.options import Json, Seed
 from edgesmith.cli.output import as_json, note, say, table
+
+if TYPE_CHECKING:
+    from edgesmith.zoo.entries import Entry
 
 zoo = typer.Typer(help="Nets to try edgesmith on, with their data and recipes.")
 
@@ -26,14 +29,21 @@ def list_nets(context: typer.Context, json: Json = False) -> None:
         [
             e.name,
             e.what,
-            f"{e.parameters:,}",
+            f"{e.parameters:,}" if e.parameters else "",
             e.dataset or "none",
-            "shipped" if e.shipped else "edgesmith zoo train" if e.dataset else "random",
+            _weights(e),
             f"{e.reference:.4g} {e.metric}" if e.reference is not None else "",
         ]
         for e in entries
     ]
     table(["net", "what", "parameters", "data", "weights", "test"], rows, numbers=(2,))
+
+
+def _weights(entry: "Entry") -> str:
+    """Where a net's weights come from."""
+    if entry.classical:
+        return "fitted when loaded"
+    return "shipped" if entry.shipped else "edgesmith zoo train" if entry.dataset else "random"
 
 
 @zoo.command()

@@ -9,7 +9,7 @@ from edgesmith.data import python_file
 from edgesmith.data.digits import digits_task
 from edgesmith.data.fashion_mnist import fashion_mnist_task
 from edgesmith.data.fsdd import fsdd_task
-from edgesmith.data.nsl_kdd import nsl_kdd_task
+from edgesmith.data.nsl_kdd import nsl_kdd_attacks_task, nsl_kdd_task
 from edgesmith.data.occupancy import occupancy_task
 from edgesmith.data.own import task_from_csv, task_from_folder, task_from_npz
 from edgesmith.data.scenes import scenes_task
@@ -21,6 +21,7 @@ NAMED: dict[str, Callable[[], Task]] = {
     "fashion-mnist": fashion_mnist_task,
     "fsdd": fsdd_task,
     "nsl-kdd": nsl_kdd_task,
+    "nsl-kdd-attacks": nsl_kdd_attacks_task,
     "occupancy": occupancy_task,
     "scenes": scenes_task,
 }

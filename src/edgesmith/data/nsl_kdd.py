@@ -91,6 +91,36 @@ def nsl_kdd_task(seed: int = 0) -> Task:
     )
 
 
+def nsl_kdd_attacks_task(seed: int = 0) -> Task:
+    """Tell attacks from normal traffic having seen both; inputs and test are those of `nsl_kdd_task`.
+
+    Labels are (n,): 0 normal, 1 attack. The test holds kinds of attack that the training file has none of.
+
+    Raises:
+        Missing: the files are not on this machine.
+        BadInput: they are damaged.
+    """
+    train_rows, test_rows = (read_rows(name) for name in NSL_KDD.files)
+    names = [sorted({row[column] for row in train_rows}) for column in SYMBOLIC]
+    known, unseen = encode(train_rows, names), encode(test_rows, names)
+    test, rest = first_occurrences(unseen, known)
+    labels, test_labels = (
+        np.array([row[COLUMNS] != "normal" for row in rows], np.int64) for rows in (train_rows, test_rows)
+    )
+    train, calibration, validation = (rest[part] for part in stratified_parts(labels[rest], FRACTIONS, seed))
+    return Task(
+        name="nsl-kdd-attacks",
+        train=Split(known[train], labels[train]),
+        calibration=Split(known[calibration], labels[calibration]),
+        validation=Split(known[validation], labels[validation]),
+        test=Split(unseen[test], test_labels[test]),
+        normalize=scales(known[train]),
+        classes=("normal", "attack"),
+        licence=NSL_KDD.licence,
+        source=NSL_KDD.address,
+    )
+
+
 def read_rows(name: str) -> list[list[str]]:
     """The connections of one file, 43 columns each."""
     rows = [row for row in csv.reader(io.StringIO(read_known(NSL_KDD, name).decode("utf-8"))) if row]

@@ -54,16 +54,35 @@ def document(
     """Everything the report shows; the test split is read here and nowhere else."""
     budget, target = job.predictor.budget, job.predictor.target
     data: dict[str, Any] = {
+        **head(job.predictor.name, job.task, target),
+        "model": {"name": job.predictor.name, "parameters_before": parameters(job.module)},
+        "outcome": {"fits": proof.best is not None, "message": proof.message, "advice": proof.advice},
+        "budget": budget.to_json(),
+        "candidates": [candidate_row(i, r, proof.best) for i, r in enumerate(results)],
+        "candidates_how": f"Accuracy is that of the validation split; memory and latency are {obtained(target)}.",
+        "reproduce": reproduce(job, command, seconds),
+    }
+    float_reading = _metric(job.task, predict(job.module, job.task.test, job.task.normalize), "PyTorch, float32")
+    data["before"] = {"label": "float32, as trained", "readings": station(before, float_reading)}
+    if proof.best is not None and proof.realized is not None and proof.source is not None:
+        data |= _winner(job, proof, proof.realized, proof.source, float_reading)
+        data["outcome"]["message"] = sentence(data, job.task.metric)
+        data["model"]["parameters_after"] = source_parameters(proof.source)
+    return data
+
+
+def head(name: str, task: Task, target: Target) -> dict[str, Any]:
+    """What a report is about."""
+    return {
         "schema": 1,
-        "title": f"{job.predictor.name} on {target.title}",
+        "title": f"{name} on {target.title}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "edgesmith": __version__,
-        "model": {"name": job.predictor.name, "parameters_before": parameters(job.module)},
         "task": {
-            "name": job.task.name,
-            "metric": job.task.metric.name,
-            "direction": job.task.metric.direction,
-            "test_samples": len(job.task.test),
+            "name": task.name,
+            "metric": task.metric.name,
+            "direction": task.metric.direction,
+            "test_samples": len(task.test),
         },
         "target": {
             "name": target.name,
@@ -73,19 +92,7 @@ def document(
             "flash_bytes": target.flash_bytes,
             "ram_bytes": target.ram_bytes,
         },
-        "outcome": {"fits": proof.best is not None, "message": proof.message, "advice": proof.advice},
-        "budget": budget.to_json(),
-        "candidates": [_candidate(i, r, proof.best) for i, r in enumerate(results)],
-        "candidates_how": f"Accuracy is that of the validation split; memory and latency are {obtained(target)}.",
-        "reproduce": reproduce(job, command, seconds),
     }
-    float_reading = _metric(job.task, predict(job.module, job.task.test, job.task.normalize), "PyTorch, float32")
-    data["before"] = {"label": "float32, as trained", "readings": _readings(before, float_reading)}
-    if proof.best is not None and proof.realized is not None and proof.source is not None:
-        data |= _winner(job, proof, proof.realized, proof.source, float_reading)
-        data["outcome"]["message"] = _sentence(data, job.task.metric)
-        data["model"]["parameters_after"] = source_parameters(proof.source)
-    return data
 
 
 def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_reading: Reading) -> dict[str, Any]:
@@ -100,7 +107,7 @@ def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_rea
         "parity": [
             {"relation": r.name, "holds": r.holds, "detail": r.detail} for r in proof.relations if r.holds is not None
         ],
-        "after": {"label": label(proof.best), "readings": _readings(realized, here)},
+        "after": {"label": label(proof.best), "readings": station(realized, here)},
         "accuracy": accuracy,
         "layers": layers,
         "memory": memory,
@@ -138,7 +145,8 @@ def trust_steps(job: Job, source: Graph) -> list[dict[str, Any]]:
     return [{"name": name, **trust(run, job.task.test, classes)} for name, run in steps if wanted[name]]
 
 
-def _readings(realized: Realized, accuracy: Reading) -> dict[str, Any]:
+def station(realized: Realized, accuracy: Reading) -> dict[str, Any]:
+    """The readings before or after a fit."""
     return {**{name: r.to_json() for name, r in realized.readings.items()}, "accuracy": accuracy.to_json()}
 
 
@@ -147,7 +155,7 @@ def _metric(task: Task, outputs: np.ndarray, how: str) -> Reading:
     return Reading(value, task.metric.unit, "measured", f"{how}, all test samples")
 
 
-def _candidate(index: int, result: dict[str, Any], best: dict[str, Any] | None) -> dict[str, Any]:
+def candidate_row(index: int, result: dict[str, Any], best: dict[str, Any] | None) -> dict[str, Any]:
     """One row of the report's table of candidates."""
     predicted = {name: reading["value"] for name, reading in result.get("prediction", {}).items()}
     done = result["state"] == "done"
@@ -168,7 +176,7 @@ def _candidate(index: int, result: dict[str, Any], best: dict[str, Any] | None) 
     }
 
 
-def _sentence(data: dict[str, Any], metric: Metric) -> str:
+def sentence(data: dict[str, Any], metric: Metric) -> str:
     """What was achieved, in one sentence."""
     after, before = data["after"]["readings"], data["before"]["readings"]
     shrunk = before["flash"]["value"] / max(after["flash"]["value"], 1)
@@ -193,17 +201,24 @@ def source_parameters(graph: Graph) -> int:
 
 def reproduce(job: Job, command: str, seconds: float) -> dict[str, Any]:
     """Commands, versions and hashes that lead here again."""
+    facts = versions_and_data(job.task, command, seconds, PACKAGES)
+    facts["hashes"]["weights"] = weights_sha256(job.module)
+    return facts
+
+
+def versions_and_data(task: Task, command: str, seconds: float, packages: Sequence[str]) -> dict[str, Any]:
+    """Commands, versions and hashes of the data."""
     versions = {"edgesmith": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    for package in packages:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    hashes = {f"data: {part}": facts["sha256"] for part, facts in job.task.describe()["splits"].items()}
+    hashes = {f"data: {part}": facts["sha256"] for part, facts in task.describe()["splits"].items()}
     return {
         "commands": [command] if command else [],
         "versions": versions,
-        "hashes": {"weights": weights_sha256(job.module), **hashes},
+        "hashes": hashes,
         "machine": f"{platform.machine()}, {platform.system()}",
         "seconds": round(seconds, 1),
     }

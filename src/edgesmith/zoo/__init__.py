@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesmith.zoo.entries import ENTRIES, Entry, entry
+from edgesmith.zoo.entries import CLASSICAL, ENTRIES, Entry, entry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +22,7 @@ __all__ = ["Entry", "info", "load", "load_model", "names", "train"]
 
 def names() -> tuple[str, ...]:
     """Every net of the zoo."""
-    return tuple(listed.name for listed in ENTRIES)
+    return tuple(listed.name for listed in (*ENTRIES, *CLASSICAL))
 
 
 def info(name: str) -> Entry:
@@ -53,8 +53,8 @@ def load_model(spec: str, trust: bool = False) -> "tuple[nn.Module, tuple[Tensor
     """A model and an example of its inputs, from what a user wrote.
 
     Args:
-        spec: a net of the zoo, "file.py:function" that returns (module, example_inputs) with a batch of 1, or a
-            .pt2 file of torch.export.
+        spec: a net of the zoo, "file.py:function" that returns (module, example_inputs) with a batch of 1 or a
+            fitted scikit-learn, XGBoost or LightGBM model, a .pt2 file of torch.export, or an XGBoost .json.
         trust: run the code of a Python file or a .pt2.
 
     Raises:

@@ -21,6 +21,7 @@ class Entry:
         seconds: that training took, on one thread of a machine that had other work too.
         shipped: the trained weights come with the package.
         width: of a MobileNetV2, as a multiple of the paper's; 0 for all others.
+        classical: no net but a forest or the like, fitted anew in seconds whenever it is loaded.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Entry:
     seconds: float | None = None
     shipped: bool = False
     width: float = 0.0
+    classical: bool = False
 
 
 DIGITS = (
@@ -177,16 +179,48 @@ def mobilenet_v2(name: str) -> Entry:
 ENTRIES: tuple[Entry, ...] = (*DIGITS, *TESTBEDS, *SHAPES, mobilenet_v2("mobilenet-v2-0.35-96"))
 
 
+# Fitted by zoo/classical.py; parameters are the numbers stored.
+CLASSICAL = (
+    Entry(
+        name="digits-svm",
+        what="a support vector machine with a Gaussian kernel on 8x8 handwritten digits",
+        source="scikit-learn's SVC",
+        input_shape=(1, 64),
+        parameters=0,
+        dataset="digits",
+        classical=True,
+    ),
+    Entry(
+        name="occupancy-forest",
+        what="whether a room is occupied: 16 trees on 24 minutes of temperature, humidity, light and CO2",
+        source="scikit-learn's RandomForestClassifier",
+        input_shape=(1, 120),
+        parameters=0,
+        dataset="occupancy",
+        classical=True,
+    ),
+    Entry(
+        name="nslkdd-boosting",
+        what="whether a network connection is an attack: 40 boosted trees",
+        source="scikit-learn's GradientBoostingClassifier",
+        input_shape=(1, 118),
+        parameters=0,
+        dataset="nsl-kdd-attacks",
+        classical=True,
+    ),
+)
+
+
 def entry(name: str) -> Entry:
     """The record of one net.
 
     Raises:
         BadInput: no net of that name.
     """
-    for candidate in ENTRIES:
+    for candidate in (*ENTRIES, *CLASSICAL):
         if candidate.name == name:
             return candidate
     if name.startswith("mobilenet-v2-"):
         return mobilenet_v2(name)
-    known = ", ".join(candidate.name for candidate in ENTRIES)
+    known = ", ".join(candidate.name for candidate in (*ENTRIES, *CLASSICAL))
     raise BadInput(f"zoo: no net is called {name!r}; need one of: {known}.")

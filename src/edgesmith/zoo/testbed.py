@@ -19,6 +19,7 @@ from edgesmith.training.evaluate import evaluate
 from edgesmith.training.loop import train_module
 from edgesmith.training.state import save_tensors
 from edgesmith.zoo.builders import build, random_net
+from edgesmith.zoo.classical import fitted, row_of_zeros
 from edgesmith.zoo.entries import Entry
 
 SHIPPED = Path(__file__).parent / "checkpoints"
@@ -66,6 +67,9 @@ class Trained:
 
 def load_testbed(entry: Entry, with_data: bool) -> Testbed:
     """Task, module with weights, example input; errors as in `zoo.load`."""
+    if entry.classical:
+        model, task = fitted(entry)
+        return Testbed(entry.name, task if with_data else None, model, row_of_zeros(model))  # type: ignore[arg-type]
     if entry.dataset is None:
         example = torch.rand(entry.input_shape, generator=torch.Generator().manual_seed(0))
         return Testbed(entry.name, None, random_net(entry), (example,))

@@ -9,8 +9,10 @@ from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.formats import PerTensor
 from edgesmith.data import python_file
 from edgesmith.lower import channels_first_input, lift, load_pt2, lower_program
+from edgesmith.lower.classical import Classical, is_estimator, read_xgboost
 from edgesmith.lower.onnx import lower_onnx
 from edgesmith.lower.tflite import lower_tflite, tflite_inputs
+from edgesmith.zoo.classical import row_of_zeros
 from edgesmith.zoo.entries import entry
 from edgesmith.zoo.testbed import load_testbed
 
@@ -19,10 +21,15 @@ def load_user_model(spec: str, trust: bool) -> tuple[nn.Module, tuple[Tensor, ..
     """The module, ready to run, and its example inputs; errors as in `zoo.load_model`."""
     if spec.endswith((".onnx", ".tflite")):
         return imported(Path(spec))
+    if spec.endswith(".json"):
+        return with_zeros(read_xgboost(Path(spec)))
     if spec.endswith(".pt2"):
         module, examples = checked_pair(exported(Path(spec), trust), spec)
     elif python_file.is_python_spec(spec):
-        module, examples = checked_pair(python_file.call(spec, trust), spec)
+        found = python_file.call(spec, trust)
+        if is_estimator(found):
+            return with_zeros(found)
+        module, examples = checked_pair(found, spec)
         module.eval()
     else:
         bed = load_testbed(entry(spec), with_data=False)
@@ -51,6 +58,12 @@ def imported(path: Path) -> tuple[nn.Module, tuple[Tensor, ...]]:
     shapes = [graph.tensors[name].shape for name in graph.inputs]
     examples = tuple(torch.zeros(shape, dtype=getattr(torch, kind)) for shape, kind in zip(shapes, kinds, strict=True))
     return lift(graph), examples
+
+
+def with_zeros(estimator: object) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A fitted model that is no torch module, in the place of one, and a row of zeros for it."""
+    model = Classical(estimator)
+    return model, row_of_zeros(model)  # type: ignore[return-value]
 
 
 def exported(path: Path, trust: bool) -> tuple[nn.Module, tuple[Tensor, ...]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import classical_arrays
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.ops import SPECS, attrs_of, tables
 from edgesmith.core.ops.elementwise import BINARY, FUNCTIONS
@@ -248,6 +249,13 @@ def _quantizations() -> list[Case]:
     ]
 
 
+def _classical() -> list[Case]:
+    """Drawn apart, so that the other cases stay what they are."""
+    rng = np.random.default_rng(11)
+    made = [make(rng) for make in (*classical_arrays.INTEGER.values(), *classical_arrays.FLOAT.values())]
+    return [Case(kind, tuple(arrays), attrs) for kind, arrays, attrs in made]
+
+
 MAKERS = (
     _convolutions,
     _products,
@@ -260,6 +268,7 @@ MAKERS = (
     _recurrences,
     _spectra,
     _quantizations,
+    _classical,
 )
 CASES = [case for maker in MAKERS for case in maker()]
 NAMES = [f"{case.kind}-{index}" for index, case in enumerate(CASES)]

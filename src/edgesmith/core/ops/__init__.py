@@ -11,6 +11,8 @@ from edgesmith.core.ops import (
     conv_transpose,
     elementwise,
     elementwise_s8,
+    fixed_s16,
+    instances,
     linear,
     norm,
     norm_s8,
@@ -23,6 +25,7 @@ from edgesmith.core.ops import (
     shift,
     shift_s8,
     spectral,
+    trees,
 )
 from edgesmith.core.ops.spec import OpSpec
 from edgesmith.core.ops.values import check_values
@@ -44,6 +47,9 @@ THEMES = (
     recurrent_s8,
     spectral,
     quantization,
+    trees,
+    instances,
+    fixed_s16,
 )
 SPECS: Mapping[str, OpSpec] = {spec.kind: spec for theme in THEMES for spec in theme.OPS}
 

@@ -8,6 +8,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.ops.spec import Attrs, OpSpec, need
 from edgesmith.core.ops.tables import twiddles
+from edgesmith.core.ops.trees import check_trees
 
 Arrays = Mapping[str, np.ndarray]
 INT32 = np.iinfo(np.int32)
@@ -40,7 +41,7 @@ def check_values(graph: Graph, op: Op, spec: OpSpec, attrs: Attrs) -> None:
     Raises:
         BadInput: a table or multiplier is no constant or out of range, or a sum could leave int32.
     """
-    if not op.kind.endswith("_s8"):
+    if not op.kind.endswith(("_s8", "_s16")) and op.kind not in RELATIONS:
         return
     named = dict(zip(spec.inputs, op.inputs, strict=True))
     arrays = {key: graph.constants[name] for key, name in named.items() if name in graph.constants}
@@ -120,7 +121,45 @@ def _log_mel(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
     need(int(count.sum()) == len(weights), f"counts add up to {int(count.sum())}, there are {len(weights)} weights.")
 
 
+def _neighbours(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    _constant(arrays, "labels")
+    need(int(arrays["labels"].max()) < attrs["classes"], "a label is beyond the classes.")
+
+
+def _svm_pairs(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    _constant(arrays, "dual", "starts", "b")
+    starts = arrays["starts"].astype(np.int64)
+    ordered = starts[0] == 0 and starts[-1] == shape[-1] and bool((np.diff(starts) >= 0).all())
+    need(ordered, "the classes do not share out the support vectors in order.")
+
+
+def _rbf(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    _constant(arrays, "exp_table")
+    need(bool((arrays["exp_table"] >= 0).all()), "an entry of exp_table is below 0.")
+
+
+def _shifted(name: str, most: int) -> Callable[[Arrays, tuple[int, ...], Attrs], None]:
+    """Check that what is shifted stays within int32, and by how much it is shifted."""
+
+    def check(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+        _constant(arrays, name, "b", "right")
+        need(bool((arrays["right"] <= 30).all()), "a shift is above 30.")
+        factors, offsets = (np.abs(arrays[key].astype(np.int64)).max() for key in (name, "b"))
+        reach = most * factors + (offsets if name == "m" else 0) + (1 << 29)
+        need(int(reach) <= INT32.max, f"an entry of {name} is too large.")
+
+    return check
+
+
 RELATIONS: Mapping[str, Callable[[Arrays, tuple[int, ...], Attrs], None]] = {
+    "tree_ensemble": check_trees,
+    "tree_ensemble_s16": check_trees,
+    "neighbours": _neighbours,
+    "svm_pairs": _svm_pairs,
+    "svm_pairs_s16": _svm_pairs,
+    "rbf_s16": _rbf,
+    "affine_s16": _shifted("m", 1 << 15),
+    "gaussian_scores_s16": _shifted("w", 1 << 15),
     "conv2d_s8": _dot,
     "conv_transpose2d_s8": _transposed_dot,
     "linear_s8": _dot,
