@@ -15,6 +15,7 @@ from edgesmith.board import Board
 from edgesmith.board.images import Segments, flat, intel_hex, uf2
 from edgesmith.board.port import open_port
 from edgesmith.board.tools import Images, Plan, choose, plans
+from edgesmith.board.wire import EMULATED_IDENTITY
 from edgesmith.build import bind_for, serial_files, serial_firmware
 from edgesmith.compile.emit.text import identifier
 from edgesmith.core import artifact as artifacts
@@ -26,6 +27,7 @@ from edgesmith.core.interface import decode, encode, random_input
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.cost import op_costs
+from edgesmith.emulate.serial import SerialBoard
 from edgesmith.execute import certify_artifact, named, renewed, stored_inputs, target_of
 from edgesmith.toolchain.firmware import load_segments
 from edgesmith.verify import Inputs, Interpreted, Relation, first_difference
@@ -198,6 +200,20 @@ def _layers(graph: Graph, target: Target, cycles: np.ndarray) -> tuple[dict[str,
     )
 
 
+def emulated_board(folder: Path) -> SerialBoard:
+    """An emulated board that runs the artifact behind a serial port, to try everything without hardware.
+
+    Raises:
+        Missing: the emulator is not installed.
+        Unsupported: the core is not emulated, or the target says no UART.
+    """
+    artifact = artifacts.load(folder)
+    target = target_of(artifact)
+    with TemporaryDirectory(prefix="edgesmith-board-") as scratch:
+        linked = serial_firmware(bind_for(artifact.graph, target), Path(scratch), program_sha256(artifact.graph))
+        return SerialBoard(linked, target, EMULATED_IDENTITY)
+
+
 @dataclass(frozen=True)
 class Flashed:
     """What `flash` did or would do.
@@ -260,8 +276,9 @@ def build_images(graph: Graph, target: Target, folder: Path) -> tuple[Images, di
         images.elf: elf,
         images.bin: binary,
         images.hex: intel_hex(segments).encode(),
-        images.uf2: uf2(segments),
     }
+    if "uf2" in target.chips or "picotool" in target.chips:
+        contents[images.uf2] = uf2(segments)
     for path, content in contents.items():
         write_file(path, content)
     for name, text in serial_files(compiled, sha256).items():

@@ -54,9 +54,9 @@ def readings(found: Mapping[str, Reading]) -> None:
     table(["figure", "value", "", "kind", "how"], rows, numbers=(1,))
 
 
-def say(line: str = "") -> None:
-    """One line on stdout, never broken."""
-    print(line)
+def say(line: str = "", now: bool = False) -> None:
+    """One line on stdout, never broken; `now` even into a pipe, for a command that goes on."""
+    print(line, flush=now)
 
 
 def stdout() -> Console:

@@ -152,11 +152,18 @@ def flash(
     tool: Annotated[str | None, typer.Option(metavar="NAME", help="Which program flashes; see --dry-run.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Keep sources, .elf, .bin, .hex and .uf2 here.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the commands, run none.")] = False,
+    emulated: Annotated[
+        bool, typer.Option("--emulated", help="Start an emulated board instead; prints its port, ends with Ctrl-C.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Put a compiled model onto a board, with a program that answers on its serial port."""
-    from edgesmith.onboard import flash_artifact
+    from edgesmith.onboard import emulated_board, flash_artifact
 
+    if emulated:
+        with emulated_board(folder) as board:
+            say(board.port, now=True)
+            return board.wait()
     with working("building the firmware"):
         done = flash_artifact(folder, port, probe, tool, out, dry_run, lambda line: stderr().print(line))
     if json:

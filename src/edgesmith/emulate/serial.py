@@ -59,6 +59,10 @@ class SerialBoard:
     ) -> None:
         self.close()
 
+    def wait(self) -> None:
+        """Until the board ends by itself, which it does only when its program faults."""
+        self._process.wait()
+
     def unplug(self) -> None:
         """Take the board away at once, whatever it is doing."""
         self._process.kill()
@@ -101,6 +105,7 @@ def _setup(firmware: Firmware, target: Target, identity: int) -> tuple[dict[str,
         "base": serial.base,
         "clock_hz": serial.clock_hz,
         "baud": serial.baud,
+        "boot": serial.boot == "rp2040",
         "steps": [(step.wait, step.address, step.mask, step.value) for step in serial.setup],
     }
     return message, image + starts.tobytes()

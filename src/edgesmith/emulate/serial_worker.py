@@ -25,6 +25,8 @@ CYCCNT = DWT + 4
 SYSTICK_CONTROL, SYSTICK_VALUE = SYSTEM_CONTROL + 0x10, SYSTEM_CONTROL + 0x18
 CPUID = SYSTEM_CONTROL + 0xD00
 SYSTICK_RANGE = 1 << 24
+BOOT_BYTES, BOOT_AT = 252, 0x20041F00  # what RP2040's boot ROM checks, and where it runs it (datasheet 2.8.1.3.1)
+FLASH_INTERFACE = 0x18000000  # its SSI
 IDLE_S = 0.005  # how long a look at an idle line waits
 
 
@@ -81,6 +83,7 @@ class Peripherals:
             masks, values = self.ready.get(address, (0, 0))
             self.ready[address] = (masks | mask, values & ~mask | value)
         touched = [self.base, *(address for _, address, _, _ in setup["steps"])]
+        touched += [FLASH_INTERFACE] if setup["boot"] else []
         self.pages = sorted({address & -PAGE for address in touched})
 
     def read(self, address: int) -> int:
@@ -177,7 +180,7 @@ class SerialMachine(Machine):
         """Run until the main process is gone or the program faults."""
         self.uc.reg_write(arm_const.UC_ARM_REG_SP, self.setup["stack_top"])
         self._reset_counts(1 << 62)
-        at = self.setup["start"]
+        at = self._second_stage() if self.setup["boot"] else self.setup["start"]
         while not self.terminal.gone:
             left = self._until_wrap()  # of at least two bytes each
             self.counter.limit = self.counter.bytes + 2 * left if self.ticking else 1 << 62
@@ -190,6 +193,19 @@ class SerialMachine(Machine):
             if due:
                 self._take_exception()
                 self.wraps += 1
+
+    def _second_stage(self) -> int:
+        """What RP2040's boot ROM does: the flash's first bytes are checked, copied to RAM and run from there.
+
+        A wrong checksum leaves the board silent, as the ROM would then wait on USB.
+        """
+        origin, (ram, ram_bytes) = self.setup["flash"][0], self.setup["ram"]
+        code = bytes(self.uc.mem_read(origin, BOOT_BYTES + 4))
+        if boot_checksum(code[:BOOT_BYTES]) != int.from_bytes(code[BOOT_BYTES:], "little"):
+            return int(self.setup["until"])
+        self.uc.mem_protect(ram, ram_bytes, unicorn.UC_PROT_ALL)
+        self.uc.mem_write(BOOT_AT, code[:BOOT_BYTES])
+        return BOOT_AT
 
     def _uncount(self, at: int) -> None:
         """Take back the block that starts at `at`: it was counted when the stop came, and will be once more."""
@@ -211,6 +227,16 @@ class SerialMachine(Machine):
         self.uc.reg_write(arm_const.UC_ARM_REG_LR, self.setup["until"] | 1)
         self.uc.emu_start(self.setup["systick"] | 1, self.setup["until"])
         self.uc.context_restore(kept)
+
+
+def boot_checksum(data: bytes) -> int:
+    """CRC-32 of RP2040's boot ROM: polynomial 0x04C11DB7, from all ones, neither reflected nor inverted."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C11DB7 if crc >> 31 else 0)) & 0xFFFFFFFF
+    return crc
 
 
 def main() -> None:

@@ -60,22 +60,43 @@ static void hello(void) {
 
 /* Payload: index, offset, then the bytes. */
 static void write(const uint8_t *payload, uint32_t count) {
-    if (count < 5) return fail(MALFORMED);
-    if (payload[0] >= es_model.inputs) return fail(OUTSIDE);
+    if (count < 5) {
+        fail(MALFORMED);
+        return;
+    }
+    if (payload[0] >= es_model.inputs) {
+        fail(OUTSIDE);
+        return;
+    }
     const es_block block = es_model_input(payload[0]);
     const uint32_t offset = word_at(payload + 1), bytes = count - 5;
-    if (offset > block.count || bytes > block.count - offset) return fail(OUTSIDE);
+    if (offset > block.count || bytes > block.count - offset) {
+        fail(OUTSIDE);
+        return;
+    }
     __builtin_memcpy(block.data + offset, payload + 5, bytes);
 }
 
 /* Payload: index, offset, count. */
 static void read(const uint8_t *payload, uint32_t count) {
-    if (count != 6) return fail(MALFORMED);
-    if (payload[0] >= es_model.outputs) return fail(OUTSIDE);
+    if (count != 6) {
+        fail(MALFORMED);
+        return;
+    }
+    if (payload[0] >= es_model.outputs) {
+        fail(OUTSIDE);
+        return;
+    }
     const es_block block = es_model_output(payload[0]);
     const uint32_t offset = word_at(payload + 1), bytes = payload[5];
-    if (!has_run || block.data == 0) return fail(NOT_RUN);
-    if (offset > block.count || bytes > block.count - offset || bytes > ES_PAYLOAD_MAX) return fail(OUTSIDE);
+    if (!has_run || block.data == 0) {
+        fail(NOT_RUN);
+        return;
+    }
+    if (offset > block.count || bytes > block.count - offset || bytes > ES_PAYLOAD_MAX) {
+        fail(OUTSIDE);
+        return;
+    }
     put(block.data + offset, bytes);
 }
 
@@ -87,7 +108,10 @@ static void run(void) {
     const uint32_t whole = es_counter() - start;
     const uint32_t stack = es_stack_used();
     current = -1;
-    if (wrong != 0) return fail(REFUSED);
+    if (wrong != 0) {
+        fail(REFUSED);
+        return;
+    }
     has_run = 1;
     uint64_t ops = 0; /* each op is below 2^32 cycles, the sum need not be */
     for (uint32_t op = 0; op < es_model.ops; op++) ops += es_op_ticks[op];
@@ -97,10 +121,19 @@ static void run(void) {
 
 /* Payload: first op. Answers as many as a frame holds. */
 static void ticks(const uint8_t *payload, uint32_t count) {
-    if (count != 2) return fail(MALFORMED);
+    if (count != 2) {
+        fail(MALFORMED);
+        return;
+    }
     uint32_t op = (uint32_t)payload[0] | (uint32_t)payload[1] << 8;
-    if (!has_run) return fail(NOT_RUN);
-    if (op >= es_model.ops) return fail(OUTSIDE);
+    if (!has_run) {
+        fail(NOT_RUN);
+        return;
+    }
+    if (op >= es_model.ops) {
+        fail(OUTSIDE);
+        return;
+    }
     for (; op < es_model.ops && answer_bytes + 4 <= ES_PAYLOAD_MAX + 2; op++) put_number(es_op_ticks[op], 4);
 }
 
@@ -114,14 +147,15 @@ static void carry_out(const uint8_t *request, uint32_t count) {
     answer[0] = request[0] | ANSWER;
     answer[1] = request[1];
     answer_bytes = 2;
+    const int more = bytes != 0;
     switch (request[0]) {
-        case HELLO: return hello();
-        case RESET: return bytes == 0 ? reset() : fail(MALFORMED);
-        case WRITE: return write(payload, bytes);
-        case RUN: return bytes == 0 ? run() : fail(MALFORMED);
-        case READ: return read(payload, bytes);
-        case TICKS: return ticks(payload, bytes);
-        default: return fail(UNKNOWN);
+        case HELLO: hello(); break;
+        case RESET: more ? fail(MALFORMED) : reset(); break;
+        case WRITE: write(payload, bytes); break;
+        case RUN: more ? fail(MALFORMED) : run(); break;
+        case READ: read(payload, bytes); break;
+        case TICKS: ticks(payload, bytes); break;
+        default: fail(UNKNOWN);
     }
 }
 
