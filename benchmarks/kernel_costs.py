@@ -32,7 +32,7 @@ from edgesmith.core.cache import cache_folder
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.target import Target
 from edgesmith.cost.code import code_size
-from edgesmith.cost.memory import argument_count, constant_bytes, list_bytes
+from edgesmith.cost.memory import call_features, constant_bytes, list_bytes
 from edgesmith.emulate import cost
 from edgesmith.kernels.abi import BINDINGS, select
 from edgesmith.kernels.costs import COSTS, CostTable, KernelCost, digest, key, read, stamp
@@ -202,16 +202,19 @@ def entries(group: Sequence[Sample], target: Target) -> dict[str, KernelCost]:
     return found
 
 
+CALL_FEATURES = ("program", "call", "argument", "entry")
+
+
 def call_model(groups: dict[str, list[Sample]], target: Target) -> dict[str, float]:
-    """Bytes of code per program, call and argument, from unmarked programs of two kernels and three lengths."""
+    """Bytes of code per program, call, argument and list entry, from unmarked programs of four kernels."""
     rows, rest = [], []
-    for name in ("reference/es_softmax_s8", "reference/es_conv_transpose2d_s8", "reference/es_mul_s8"):
+    for name in ("reference/es_softmax_s8", "reference/es_conv_transpose2d_s8", "reference/es_mul_s8", "reference/es_concat"):
         for length in (4, 16, 32):
             compiled = bind_for(graph_of(groups[name][:length]), target)
-            rows.append((1, length, argument_count(compiled.program)))
+            rows.append((1, *call_features(compiled.program)))
             rest.append(around(compiled))
     found = nnls(np.array(rows, float), np.array(rest, float))[0]
-    return {name: round(float(value), 1) for name, value in zip(("program", "call", "argument"), found, strict=True)}
+    return {name: round(float(value), 1) for name, value in zip(CALL_FEATURES, found, strict=True)}
 
 
 def around(compiled: Compiled) -> int:

@@ -81,7 +81,7 @@ def _sized(kernels: Set, extra: tuple[str, ...], flags: tuple[str, ...], board: 
 
 
 def _key(kernels: Set, extra: tuple[str, ...], target: Target) -> str:
-    support = sorted(path.read_text("utf-8") for path in SUPPORT.iterdir())
+    support = sorted(path.read_text("utf-8") for path in SUPPORT.iterdir() if path.is_file())
     files = [(source.parent.name, source.name, function, digest(source)) for source, function in kernels]
     try:
         compiler = version("ziglang")

@@ -15,6 +15,7 @@ from edgesmith.zoo.models.segmenter import Segmenter
 from edgesmith.zoo.models.speech import SpeechDscnn
 from edgesmith.zoo.models.tabular import ScoringAutoencoder
 from edgesmith.zoo.models.vit import Vit
+from edgesmith.zoo.shapes import MOBILENET_V2_BLOCKS, REDISTRIBUTED_BLOCKS
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "digits-cnn": DigitsCnn,
@@ -38,7 +39,8 @@ def build(entry: Entry, seed: int = 0) -> nn.Module:
     """A net in training mode with the weights that `seed` gives; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MobilenetV2(entry.width) if entry.width else BUILDERS[entry.name]()
+        blocks = REDISTRIBUTED_BLOCKS if entry.redistributed else MOBILENET_V2_BLOCKS
+        return MobilenetV2(entry.width, blocks=blocks) if entry.width else BUILDERS[entry.name]()
 
 
 def random_net(entry: Entry, seed: int = 0) -> nn.Module:

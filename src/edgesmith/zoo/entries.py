@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from edgesmith.core.errors import BadInput
 from edgesmith.training.recipe import Recipe
-from edgesmith.zoo.shapes import mobilenet_v2_parameters
+from edgesmith.zoo.shapes import REDISTRIBUTED_BLOCKS, mobilenet_v2_parameters
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Entry:
         shipped: the trained weights come with the package.
         width: of a MobileNetV2, as a multiple of the paper's; 0 for all others.
         classical: no net but a forest or the like, fitted anew in seconds whenever it is loaded.
+        redistributed: a MobileNetV2 with less receptive field in its first stage, for patch-based inference.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Entry:
     shipped: bool = False
     width: float = 0.0
     classical: bool = False
+    redistributed: bool = False
 
 
 DIGITS = (
@@ -153,11 +155,11 @@ SHAPES = (
     Entry("lstm", "six classes of 50 steps of 6 sensor values", "this project", (1, 6, 50), 5_318),
 )
 
-MOBILENET_V2_NAME = re.compile(r"mobilenet-v2-([0-9]+(?:\.[0-9]+)?)-([0-9]+)")
+MOBILENET_V2_NAME = re.compile(r"mobilenet-v2-([0-9]+(?:\.[0-9]+)?)-([0-9]+)(-rd)?")
 
 
 def mobilenet_v2(name: str) -> Entry:
-    """The record of a MobileNetV2 called "mobilenet-v2-<width>-<size>".
+    """The record of a MobileNetV2 called "mobilenet-v2-<width>-<size>", redistributed when "-rd" follows.
 
     Raises:
         BadInput: a width not above zero or above 4, a size below 32 or above 1024.
@@ -173,7 +175,12 @@ def mobilenet_v2(name: str) -> Entry:
             " For example: mobilenet-v2-0.35-96"
         )
     what = f"1,000 classes of {size}x{size} colour pictures, {width:g} times the paper's width"
-    return Entry(name, what, "arXiv:1801.04381", (1, 3, size, size), mobilenet_v2_parameters(width), width=width)
+    shape = (1, 3, size, size)
+    if match and match[3]:
+        count = mobilenet_v2_parameters(width, REDISTRIBUTED_BLOCKS)
+        what += ", less of its receptive field in the first layers"
+        return Entry(name, what, "arXiv:2110.15352, section 3.2", shape, count, width=width, redistributed=True)
+    return Entry(name, what, "arXiv:1801.04381", shape, mobilenet_v2_parameters(width), width=width)
 
 
 ENTRIES: tuple[Entry, ...] = (*DIGITS, *TESTBEDS, *SHAPES, mobilenet_v2("mobilenet-v2-0.35-96"))

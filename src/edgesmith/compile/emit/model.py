@@ -195,6 +195,8 @@ class Printer:
         arguments += kernel.arguments([self._read(n) for n in op.inputs], [self._write(n) for n in op.outputs])
         where = f"  /* {comment(op.source)} */" if op.source else ""
         call = f"    {kernel.function}({', '.join(arguments)}, {scratch});"
+        if op.kind == "concat":  # a block of its own ends the life of the lists it is given
+            call = f"    {{\n    {call}\n    }}"
         return f"    {self.macro}_BEFORE({index});\n{call}{where}\n    {self.macro}_AFTER({index});"
 
     def _read(self, name: str) -> str:

@@ -63,7 +63,8 @@ class CostTable:
     Attributes:
         has_fpu: whether the board that was measured computes floats in hardware.
         kernels: `key` to cost.
-        call_bytes: code of the program around the kernels: "program" once, "call" per op, "argument" per argument.
+        call_bytes: code of the program around the kernels: "program" once, "call" per op, "argument" for each beyond
+            four, "entry" for each input of a concatenation.
     """
 
     core: str
