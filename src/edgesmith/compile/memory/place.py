@@ -26,6 +26,8 @@ def place(items: Sequence[Buffer], gaps: Gaps | None = None) -> dict[str, int]:
 
 def forbidden(item: Buffer, other: Buffer, start: int, gaps: Gaps) -> Iterator[tuple[int, int]]:
     """Where `item` may not begin because `other` begins at `start`: between low and high, both excluded."""
+    if item.first > other.last or other.first > item.last:
+        return
     for part in item.parts:
         for taken in other.parts:
             if part.first > taken.last or taken.first > part.last:
