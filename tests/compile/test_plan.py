@@ -1,6 +1,7 @@
 """The memory plan: no overlap, exact against brute force, never below its bound."""
 
 import itertools
+from collections.abc import Sequence
 
 import hypothesis.strategies as st
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from edgesmith.compile.memory import plan as planning
-from edgesmith.compile.memory.place import extent, lower_bound, place
+from edgesmith.compile.memory.place import clashes_of, extent, lower_bound, place
 from edgesmith.compile.memory.plan import Plan, Problem, improved, plan
 from edgesmith.compile.memory.search import Search
 from edgesmith.compile.memory.storage import ALIGNMENT, Buffer, Demands, Part, whole
@@ -22,6 +23,10 @@ def items(sizes: list[tuple[int, int, int]]) -> list[Buffer]:
     return [whole(str(i), size, first, first + length) for i, (size, first, length) in enumerate(sizes)]
 
 
+def put(order: Sequence[Buffer], leads: dict[tuple[str, str], int] | None = None) -> dict[str, int]:
+    return place(order, clashes_of(order, leads))
+
+
 def together(a: Buffer, b: Buffer) -> bool:
     return a.first <= b.last and b.first <= a.last
 
@@ -29,7 +34,7 @@ def together(a: Buffer, b: Buffer) -> bool:
 @given(st.lists(lifetimes, min_size=1, max_size=8))
 def test_buffers_alive_together_never_overlap(sizes):
     placed = items(sizes)
-    offsets = place(placed)
+    offsets = put(placed)
     for a, b in itertools.combinations(placed, 2):
         if together(a, b):
             assert offsets[a.name] + a.nbytes <= offsets[b.name] or offsets[b.name] + b.nbytes <= offsets[a.name]
@@ -39,7 +44,7 @@ def test_buffers_alive_together_never_overlap(sizes):
 @given(st.lists(lifetimes, min_size=1, max_size=5))
 def test_lower_bound_holds_for_every_order(sizes):
     placed = items(sizes)
-    best = min(extent(placed, place(list(order))) for order in itertools.permutations(placed))
+    best = min(extent(placed, put(list(order))) for order in itertools.permutations(placed))
     assert lower_bound(placed) <= best
 
 
@@ -132,17 +137,17 @@ def test_a_kernel_that_can_may_write_over_its_input():
 def test_an_order_that_wastes_memory_is_improved_to_the_bound():
     """Five buffers; brute force over all orders shows the worst, and that the bound can be reached."""
     placed = items([(64, 0, 1), (48, 1, 1), (32, 2, 2), (48, 3, 1), (16, 0, 4)])
-    worst = max(itertools.permutations(placed), key=lambda order: extent(placed, place(list(order))))
-    best = min(extent(placed, place(list(order))) for order in itertools.permutations(placed))
-    assert extent(placed, place(list(worst))) > best == lower_bound(placed)
-    assert extent(placed, place(list(improved(worst, {}, best)))) == best
+    worst = max(itertools.permutations(placed), key=lambda order: extent(placed, put(list(order))))
+    best = min(extent(placed, put(list(order))) for order in itertools.permutations(placed))
+    assert extent(placed, put(list(worst))) > best == lower_bound(placed)
+    assert extent(placed, put(list(improved(worst, clashes_of(placed), best)))) == best
 
 
 @given(st.lists(lifetimes, min_size=1, max_size=8))
 def test_improving_an_order_never_costs_memory(sizes):
     placed = items(sizes)
-    before = extent(placed, place(placed))
-    assert extent(placed, place(list(improved(placed, {}, lower_bound(placed))))) <= before
+    before = extent(placed, put(placed))
+    assert extent(placed, put(list(improved(placed, clashes_of(placed), lower_bound(placed))))) <= before
 
 
 def peaceful(chosen: list[Buffer], offsets: tuple[int, ...], leads: dict[tuple[str, str], int]) -> bool:
@@ -189,9 +194,9 @@ def small_problem(seed: int) -> tuple[list[Buffer], dict[tuple[str, str], int]]:
 @pytest.mark.parametrize("seed", range(60))
 def test_the_exact_search_finds_the_smallest_of_all_placements(seed):
     chosen, leads = small_problem(seed)
-    offsets = place(chosen, leads)
+    offsets = put(chosen, leads)
     greedy = extent(chosen, offsets)
-    found = Search(chosen, leads, 0, 100_000).beat(greedy)
+    found = Search(chosen, clashes_of(chosen, leads), 0, 100_000).beat(greedy)
     best = extent(chosen, found.offsets) if found.offsets else greedy
     assert found.complete
     assert best == smallest(chosen, leads, greedy)
@@ -204,7 +209,7 @@ def test_a_plan_is_no_larger_than_that_of_any_greedy_order(sizes):
     placed = items(sizes)
     found = placed_of(placed)
     keys = (lambda b: -b.nbytes, lambda b: b.first, lambda b: -b.last, lambda b: b.first - b.last)
-    assert all(found.arena_bytes <= extent(placed, place(sorted(placed, key=key))) for key in keys)
+    assert all(found.arena_bytes <= extent(placed, put(sorted(placed, key=key))) for key in keys)
     assert found.lower_bound_bytes <= found.arena_bytes
     assert found.optimal or found.arena_bytes > found.lower_bound_bytes
 
@@ -216,5 +221,5 @@ def placed_of(chosen: list[Buffer]) -> Plan:
 def test_a_search_that_runs_out_of_steps_says_so():
     rng = np.random.default_rng(0)
     chosen = items([(int(n), int(t), int(k)) for n, t, k in rng.integers((1, 0, 1), (900, 20, 9), (40, 3))])
-    found = Search(chosen, {}, 0, 50).beat(extent(chosen, place(chosen)))
+    found = Search(chosen, clashes_of(chosen), 0, 50).beat(extent(chosen, put(chosen)))
     assert not found.complete

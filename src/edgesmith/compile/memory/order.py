@@ -11,18 +11,17 @@ import heapq
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import cached_property
+from typing import NamedTuple, cast
 
 from edgesmith.compile.memory.sharing import OVERWRITES
 from edgesmith.compile.memory.storage import Demands, align
 from edgesmith.compile.memory.views import roots, views
 from edgesmith.core.graph import Graph
 
-STATES = (
-    20_000  # sets that the exact search may look at, a second or two; 30 ops that can run in many orders need fewer
-)
-BEAM = 64  # sets of each size beyond that
-MANY = 1000  # ops from which on a graph stays as it is
+STATES = 20_000  # sets that the exact search may reach, a second or two; 30 ops in many orders need fewer
+BEAM, BEAM_STATES = 64, 8_000  # beyond that: most sets of each size, and of all sizes
+MANY = 2000  # ops from which on a graph stays as it is
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,24 @@ class Model:
         during = live + step.makes + step.scratch - saved
         return during, live + step.makes - step.wasted - sum(self.sizes[value] for value in dying)
 
-    def ready(self, done: int) -> Iterator[int]:
-        """The ops that can run next."""
+    @cached_property
+    def first(self) -> int:
+        """The ops that can run at once, as bits."""
+        return sum(1 << index for index, step in enumerate(self.steps) if not step.before)
+
+    @cached_property
+    def after(self) -> tuple[tuple[int, ...], ...]:
+        """The ops that need each op."""
+        found: list[list[int]] = [[] for _ in self.steps]
         for index, step in enumerate(self.steps):
-            if not done >> index & 1 and not step.before & ~done:
-                yield index
+            for other in bits(step.before):
+                found[other].append(index)
+        return tuple(map(tuple, found))
+
+    def ready(self, ready: int, index: int, done: int) -> int:
+        """The ops that can run next, as bits, from those that could before op `index` made the set `done` full."""
+        new = sum(1 << other for other in self.after[index] if not self.steps[other].before & ~done)
+        return ready & ~(1 << index) | new
 
     def peak(self, order: Collection[int]) -> int:
         """Most bytes in use at one op."""
@@ -175,7 +187,7 @@ def best_order(graph: Graph, demands: Demands) -> tuple[int, ...]:
     try:
         return exact(seen, most, STATES) or given
     except OutOfStates:
-        found = beam(seen, BEAM)
+        found = beam(seen, min(BEAM, -(-BEAM_STATES // len(given))))
         return found if seen.peak(found) < most else given
 
 
@@ -191,6 +203,21 @@ class OutOfStates(Exception):
 Chain = tuple[int, "Chain"] | None  # the last op, and those before it
 
 
+class State(NamedTuple):
+    """What is known when a set of ops has run.
+
+    Attributes:
+        peak, live: most bytes in use so far, and bytes in use now.
+        done, ready: the ops that have run, and those that can run next, as bits.
+    """
+
+    peak: int
+    live: int
+    done: int
+    ready: int
+    chain: Chain
+
+
 def exact(seen: Model, below: int, states: int) -> tuple[int, ...] | None:
     """An order with the smallest peak, if that is smaller than `below`.
 
@@ -198,19 +225,19 @@ def exact(seen: Model, below: int, states: int) -> tuple[int, ...] | None:
         OutOfStates: more than `states` sets of ops would have to be looked at.
     """
     everything = (1 << len(seen.steps)) - 1
-    queue: list[tuple[int, int, int, int, Chain]] = [(seen.start, 0, seen.start, 0, None)]
+    start = State(seen.start, seen.start, 0, seen.first, None)
+    queue = [(seen.start, 0, seen.start, 0, start)]
     reached = {0: seen.start}
     while queue:
-        peak, fewer, live, done, chain = heapq.heappop(queue)
-        if done == everything:
-            return _unrolled(chain)
-        if reached[done] < peak:
+        _, fewer, _, _, state = heapq.heappop(queue)
+        if state.done == everything:
+            return _unrolled(state.chain)
+        if reached[state.done] < state.peak:
             continue
-        for index, during, after in _choices(seen, peak, live, done):
-            most, then = max(peak, during), done | 1 << index
-            if most < min(below, reached.get(then, below)):
-                reached[then] = most
-                heapq.heappush(queue, (most, fewer - 1, after, then, (index, chain)))
+        for then in _following(seen, state):
+            if then.peak < min(below, reached.get(then.done, below)):
+                reached[then.done] = then.peak
+                heapq.heappush(queue, (then.peak, fewer - 1, then.live, then.done, then))
         if len(reached) > states:
             raise OutOfStates
     return None
@@ -218,32 +245,45 @@ def exact(seen: Model, below: int, states: int) -> tuple[int, ...] | None:
 
 def beam(seen: Model, width: int) -> tuple[int, ...]:
     """An order with a small peak: of each number of ops that have run, only the best sets are followed."""
-    front: dict[int, tuple[int, int, Chain]] = {0: (seen.start, seen.start, None)}
+    front = [State(seen.start, seen.start, 0, seen.first, None)]
     for _ in seen.steps:
-        following: dict[int, tuple[int, int, Chain]] = {}
-        for done, (peak, live, chain) in front.items():
-            for index, during, after in _choices(seen, peak, live, done):
-                then, entry = done | 1 << index, (max(peak, during), after, (index, chain))
-                if then not in following or entry[:2] < following[then][:2]:
-                    following[then] = entry
-        kept = sorted(following, key=lambda done: (*following[done][:2], done))[:width]
-        front = {done: following[done] for done in kept}
-    return _unrolled(next(iter(front.values()))[2])
+        following: dict[int, State] = {}
+        for state in front:
+            for then in _following(seen, state):
+                known = following.get(then.done)
+                if known is None or (then.peak, then.live) < (known.peak, known.live):
+                    following[then.done] = then
+        front = heapq.nsmallest(width, following.values(), key=lambda state: (state.peak, state.live, state.done))
+    return _unrolled(front[0].chain)
 
 
-def _choices(seen: Model, peak: int, live: int, done: int) -> list[tuple[int, int, int]]:
-    """What can run next, with the bytes in use during and after it.
+def _following(seen: Model, state: State) -> list[State]:
+    """What can come next, one op on.
 
     Alone an op that leaves no more bytes in use than there were and needs no more than was needed before: whatever
     comes later, to have run it now does no harm.
     """
     found = []
-    for index in seen.ready(done):
-        during, after = seen.run(index, done, live)
-        if during <= peak and after <= live:
-            return [(index, during, after)]
-        found.append((index, during, after))
+    for index in bits(state.ready):
+        during, live = seen.run(index, state.done, state.live)
+        done = state.done | 1 << index
+        then = State(max(state.peak, during), live, done, seen.ready(state.ready, index, done), (index, state.chain))
+        if during <= state.peak and live <= state.live:
+            return [then]
+        found.append(then)
     return found
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Places of the ones, lowest first.
+
+    >>> list(bits(0b10110))
+    [1, 2, 4]
+    """
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
 
 
 def _unrolled(chain: Chain) -> tuple[int, ...]:

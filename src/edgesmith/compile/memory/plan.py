@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from edgesmith.compile.memory.place import Gaps, extent, gaps_of, lower_bound, place
+from edgesmith.compile.memory.place import Clashes, clashes_of, extent, gaps_of, lower_bound, place
 from edgesmith.compile.memory.search import Search
 from edgesmith.compile.memory.sharing import Sharing, Way
 from edgesmith.compile.memory.storage import ALIGNMENT, Buffer, Demands, Overlap, buffers, overlaps, scratch_buffers
@@ -79,9 +79,9 @@ class Problem:
         return lower_bound(self.items, self.overlaps)
 
     @cached_property
-    def gaps(self) -> Gaps:
-        """What may overlap, part by part."""
-        return gaps_of(self.overlaps)
+    def clashes(self) -> Clashes:
+        """Which buffers are in each other's way."""
+        return clashes_of(self.items, gaps_of(self.overlaps))
 
 
 def plan(graph: Graph, demands: Demands | None = None) -> Plan:
@@ -120,12 +120,12 @@ def problems(graph: Graph, demands: Demands) -> list[Problem]:
 
 def placed(problem: Problem) -> Plan:
     """The best of the greedy orders, then whatever is below it: by exact search, by small changes, by search again."""
-    items, gaps, bound = problem.items, problem.gaps, problem.bound
+    items, clashes, bound = problem.items, problem.clashes, problem.bound
     orders = [(name, sorted(items, key=key)) for name, key in _orders().items()]
-    way, order = min(orders, key=lambda entry: extent(items, place(entry[1], gaps)))
-    best = searched(problem, Placement(place(order, gaps), way, optimal=False))
+    way, order = min(orders, key=lambda entry: extent(items, place(entry[1], clashes)))
+    best = searched(problem, Placement(place(order, clashes), way, optimal=False))
     if not best.optimal and len(items) <= FEW:
-        offsets = place(improved(order, gaps, bound), gaps)
+        offsets = place(improved(order, clashes, bound), clashes)
         if extent(items, offsets) < extent(items, best.offsets):
             best = searched(problem, Placement(offsets, f"{way}, improved", optimal=False))
     return Plan(items, best.offsets, extent(items, best.offsets), bound, best.way, best.optimal, problem.settled)
@@ -133,21 +133,21 @@ def placed(problem: Problem) -> Plan:
 
 def searched(problem: Problem, best: Placement) -> Placement:
     """What the exact search makes of a placement."""
-    found = Search(problem.items, problem.gaps, problem.bound, STEPS).beat(extent(problem.items, best.offsets))
+    found = Search(problem.items, problem.clashes, problem.bound, STEPS).beat(extent(problem.items, best.offsets))
     if found.offsets is None:
         return replace(best, optimal=found.complete)
     return Placement(found.offsets, "exact", found.complete)
 
 
-def improved(order: Sequence[Buffer], gaps: Gaps, bound: int) -> Sequence[Buffer]:
+def improved(order: Sequence[Buffer], clashes: Clashes, bound: int) -> Sequence[Buffer]:
     """Move one buffer at a time to another turn while that does no harm; seeded, so the same each time."""
-    chooser, best = random.Random(0), extent(order, place(order, gaps))
+    chooser, best = random.Random(0), extent(order, place(order, clashes))
     for _ in range(MOVES):
         if best <= bound:
             break
         tried = list(order)
         tried.insert(chooser.randrange(len(tried)), tried.pop(chooser.randrange(len(tried))))
-        if (reached := extent(tried, place(tried, gaps))) <= best:
+        if (reached := extent(tried, place(tried, clashes))) <= best:
             order, best = tried, reached
     return order
 

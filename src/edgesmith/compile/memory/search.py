@@ -12,7 +12,7 @@ The limit counts steps, never seconds: the same graph has the same plan on every
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgesmith.compile.memory.place import Gaps, forbidden
+from edgesmith.compile.memory.place import Clashes
 from edgesmith.compile.memory.storage import ALIGNMENT, Buffer, align
 
 FAR = 1 << 40
@@ -81,10 +81,10 @@ class Search:
         steps: most changes of a place and checks of a pair that are made.
     """
 
-    def __init__(self, items: Sequence[Buffer], gaps: Gaps, bound: int, steps: int) -> None:
+    def __init__(self, items: Sequence[Buffer], clashes: Clashes, bound: int, steps: int) -> None:
         self.items, self.bound, self.steps, self.left = items, bound, steps, steps
         self.sizes = [align(item.nbytes) for item in items]
-        self.pairs = pairs(items, gaps)
+        self.pairs = pairs(items, clashes)
         self.touching: list[list[int]] = [[] for _ in items]
         for index, pair in enumerate(self.pairs):
             self.touching[pair.a].append(index)
@@ -233,25 +233,23 @@ class Search:
             raise OutOfSteps
 
 
-def pairs(items: Sequence[Buffer], gaps: Gaps) -> tuple[Pair, ...]:
-    """The buffers that are in each other's way."""
-    found: list[Pair] = []
-    alive: list[int] = []
-    for b in sorted(range(len(items)), key=lambda index: items[index].first):
-        alive = [a for a in alive if items[a].last >= items[b].first]
-        for a in alive:
-            if ranges := allowed(forbidden(items[b], items[a], 0, gaps)):
-                found.append(Pair(a, b, ranges))
-        alive.append(b)
-    return tuple(found)
+def pairs(items: Sequence[Buffer], clashes: Clashes) -> tuple[Pair, ...]:
+    """The buffers that are in each other's way, once each."""
+    number = {item.name: index for index, item in enumerate(items)}
+    return tuple(
+        Pair(number[name], b, allowed(spans))
+        for b, item in enumerate(items)
+        for name, spans in clashes[item.name].items()
+        if number[name] < b
+    )
 
 
 def allowed(taken: Iterable[Range]) -> tuple[Range, ...]:
-    """What open intervals leave, in multiples of the alignment; nothing for no intervals, which leave everything."""
+    """What open intervals leave, in multiples of the alignment."""
     ranges, low = [], -FAR
     for start, end in sorted(taken):
         high = start // ALIGNMENT * ALIGNMENT
         if high >= low:
             ranges.append((low, high))
         low = max(low, align(end))
-    return (*ranges, (low, FAR)) if ranges else ()
+    return (*ranges, (low, FAR))
