@@ -166,7 +166,7 @@ def test_bands_are_made_where_the_whole_wants_them():
 def test_a_band_takes_memory_only_from_when_it_is_made():
     """And a band of x, 64 bytes, only until it was worked on."""
     graph = joined()
-    placed = plan(graph, {})
+    placed = plan(graph)
     home = {name: buffer for buffer in placed.buffers for name in buffer.tensors}
     result, x = home[graph.outputs[0]], home[graph.ops[2].inputs[0]]
     assert [result.live_bytes(time) for time in (result.first, len(graph.ops))] == [64, 128]
@@ -178,15 +178,15 @@ def test_kept_rows_do_not_chain_their_windows_into_one_block():
     """Seven windows of 128 bytes one after another would take 32 rows of 16; two alive at once and a band do not."""
     graph = line_buffer()
     x_bytes = graph.tensors[graph.inputs[0]].nbytes
-    longest = max(buffer.nbytes for buffer in plan(graph, {}).buffers if buffer.name != graph.inputs[0])
+    longest = max(buffer.nbytes for buffer in plan(graph).buffers if buffer.name != graph.inputs[0])
     assert longest <= 8 * 16 < x_bytes
 
 
 def test_joining_never_costs_memory_against_copying(monkeypatch):
     from edgesmith.compile.memory import plan as planning
 
-    shared = [plan(make(), {}).arena_bytes for make in GRAPHS]
+    shared = [plan(make()).arena_bytes for make in GRAPHS]
     monkeypatch.setattr(planning, "WAYS", (("overwrite",),))
-    copied = [plan(make(), {}).arena_bytes for make in GRAPHS]
+    copied = [plan(make()).arena_bytes for make in GRAPHS]
     assert all(a <= b for a, b in zip(shared, copied, strict=True))
     assert sum(shared) < sum(copied)

@@ -8,7 +8,9 @@ import numpy as np
 
 from edgesmith.compile.emit.prepare import keep_old_states, separate_constants
 from edgesmith.compile.emit.text import C_TYPES, array, comment, identifier, identifiers, literal
-from edgesmith.compile.memory.plan import ALIGNMENT, Plan, plan
+from edgesmith.compile.memory.order import best_order, permuted
+from edgesmith.compile.memory.plan import Plan, least_bytes, plan
+from edgesmith.compile.memory.storage import ALIGNMENT, Demands
 from edgesmith.compile.memory.views import roots, views
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.formats import PerTensor
@@ -19,6 +21,9 @@ from edgesmith.kernels.abi import Field, Kernel, select
 CONSTANT_ALIGNMENT = 4  # bytes: kernels load weights a word at a time
 MAX_BLOCK_BYTES = (1 << 31) - 1  # kernels count in int32
 MAX_OPS = 1 << 13  # placing the buffers takes time by the square; far above any model for a small device
+
+
+Kernels = tuple[Kernel | None, ...]  # one per op
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Program:
     """
 
     graph: Graph
-    kernels: tuple[Kernel | None, ...]
+    kernels: Kernels
     plan: Plan
     arrays: Mapping[str, np.ndarray]
     state_offsets: Mapping[str, int]
@@ -76,14 +81,30 @@ def bind(graph: Graph, folders: Sequence[str]) -> Program:
     still = views(kept)
     kernels = tuple(None if i in still else _kernel(kept, op, folders) for i, op in enumerate(kept.ops))
     prepared, arrays = separate_constants(kept, kernels)
-    leads = {i: k.lead_bytes for i, k in enumerate(kernels) if k and k.lead_bytes is not None}
-    over = {i for i, k in enumerate(kernels) if k and k.in_place}
-    placed = plan(prepared, {i: k.scratch_bytes for i, k in enumerate(kernels) if k}, leads, over)
-    kernels = tuple(None if i in placed.settled else kernel for i, kernel in enumerate(kernels))
+    prepared, kernels, placed = _arranged(prepared, kernels)
     state_offsets, state_bytes = _state_layout(prepared)
     return Program(
         prepared, kernels, placed, arrays, state_offsets, _interface(graph, prepared.outputs, placed, state_bytes)
     )
+
+
+def _arranged(graph: Graph, kernels: Kernels) -> tuple[Graph, Kernels, Plan]:
+    """The ops in the better of two orders, as given or by `best_order`, with the memory plan of it."""
+    demands = Demands(
+        {i: k.scratch_bytes for i, k in enumerate(kernels) if k},
+        {i: k.lead_bytes for i, k in enumerate(kernels) if k and k.lead_bytes is not None},
+        {i for i, k in enumerate(kernels) if k and k.in_place},
+    )
+    order = best_order(graph, demands)
+    again, placed = permuted(graph, order), plan(permuted(graph, order), demands.permuted(order))
+    changed = order != tuple(range(len(order)))
+    if changed and least_bytes(graph, demands) <= placed.arena_bytes:
+        given = plan(graph, demands)
+        if given.arena_bytes <= placed.arena_bytes:
+            changed, placed = False, given
+    if changed:
+        graph, kernels = again, tuple(kernels[i] for i in order)
+    return graph, tuple(None if i in placed.settled else kernel for i, kernel in enumerate(kernels)), placed
 
 
 def _interface(graph: Graph, kept: Sequence[str], placed: Plan, state_bytes: int) -> Interface:

@@ -1,10 +1,12 @@
 """First fit: buffers one after another, each at the lowest place where it disturbs none in use at the same time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from edgesmith.compile.memory.storage import Buffer, Overlap, Part, align
 
 Gaps = Mapping[tuple[str, str], int]  # (part that dies, part made from it) to the least distance of their buffers
+Spans = tuple[tuple[int, int], ...]  # distances of one buffer from another between low and high, both excluded
+Clashes = Mapping[str, Mapping[str, Spans]]  # a buffer to each that it can collide with, and where it may not begin
 
 
 def gaps_of(overlaps: Sequence[Overlap]) -> dict[tuple[str, str], int]:
@@ -12,27 +14,25 @@ def gaps_of(overlaps: Sequence[Overlap]) -> dict[tuple[str, str], int]:
     return {(x, y): overlap.gap for overlap in overlaps for x in overlap.dying for y in overlap.made}
 
 
-def place(items: Sequence[Buffer], gaps: Gaps | None = None) -> dict[str, int]:
-    """Byte offset of each buffer."""
-    gaps = gaps or {}
-    offsets: dict[str, int] = {}
-    done: list[Buffer] = []
-    for item in items:
-        taken = (span for other in done for span in forbidden(item, other, offsets[other.name], gaps))
-        offsets[item.name] = lowest(taken)
-        done.append(item)
-    return offsets
+def clashes_of(items: Sequence[Buffer], gaps: Gaps | None = None) -> Clashes:
+    """Which buffers are in each other's way, and where: what all placements of them share."""
+    found: dict[str, dict[str, Spans]] = {item.name: {} for item in items}
+    alive: list[Buffer] = []
+    for item in sorted(items, key=lambda item: item.first):
+        alive = [other for other in alive if other.last >= item.first]
+        for other in alive:
+            if spans := forbidden(item, other, gaps or {}):
+                found[item.name][other.name] = spans
+                found[other.name][item.name] = tuple((-high, -low) for low, high in spans)
+        alive.append(item)
+    return found
 
 
-def forbidden(item: Buffer, other: Buffer, start: int, gaps: Gaps) -> Iterator[tuple[int, int]]:
-    """Where `item` may not begin because `other` begins at `start`: between low and high, both excluded."""
-    for part in item.parts:
-        for taken in other.parts:
-            if part.first > taken.last or taken.first > part.last:
-                continue
-            low, high = between(part, taken, gaps)
-            if low < high:
-                yield start + low, start + high
+def forbidden(item: Buffer, other: Buffer, gaps: Gaps) -> Spans:
+    """Where `item` may not begin, from where `other` begins."""
+    met = [(p, q) for p in item.parts for q in other.parts if p.first <= q.last and q.first <= p.last]
+    spans = (between(part, taken, gaps) for part, taken in met)
+    return tuple((low, high) for low, high in spans if low < high)
 
 
 def between(part: Part, taken: Part, gaps: Gaps) -> tuple[int, int]:
@@ -45,9 +45,18 @@ def between(part: Part, taken: Part, gaps: Gaps) -> tuple[int, int]:
     return low, high
 
 
-def lowest(taken: Iterator[tuple[int, int]], least: int = 0) -> int:
-    """The lowest aligned offset from `least` on that lies in none of the open intervals."""
-    offset = align(least)
+def place(order: Sequence[Buffer], clashes: Clashes) -> dict[str, int]:
+    """Byte offset of each buffer, taken in this order."""
+    offsets: dict[str, int] = {}
+    for item in order:
+        others = ((offsets[name], spans) for name, spans in clashes[item.name].items() if name in offsets)
+        offsets[item.name] = lowest((start + low, start + high) for start, spans in others for low, high in spans)
+    return offsets
+
+
+def lowest(taken: Iterable[tuple[int, int]]) -> int:
+    """The lowest aligned offset that lies in none of the open intervals."""
+    offset = 0
     for low, high in sorted(taken):
         if low < offset < high:
             offset = align(high)

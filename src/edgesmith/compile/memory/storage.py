@@ -1,12 +1,38 @@
 """The buffers of a graph: what lies in each, which bytes of it are in use when, and which may overlap."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from edgesmith.compile.memory.sharing import Sharing, Span
 from edgesmith.core.graph import Graph
 
 ALIGNMENT = 16  # bytes, of a buffer: enough for any element type and for 128-bit loads
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What the kernels need and allow.
+
+    Attributes:
+        scratch_bytes: op index to the bytes of scratch its kernel needs.
+        lead_bytes: op index to the bytes that its first result must begin before its first input to lie over it.
+        in_place: indices of ops whose first result, no larger, may begin where their first input does, besides those
+            of sharing.OVERWRITES.
+    """
+
+    scratch_bytes: Mapping[int, int] = field(default_factory=dict)
+    lead_bytes: Mapping[int, int] = field(default_factory=dict)
+    in_place: Collection[int] = ()
+
+    def permuted(self, order: Sequence[int]) -> "Demands":
+        """Of the ops in another order: the indices that come first, second and so on."""
+        new = {old: index for index, old in enumerate(order)}
+        return Demands(
+            {new[i]: size for i, size in self.scratch_bytes.items()},
+            {new[i]: lead for i, lead in self.lead_bytes.items()},
+            {new[i] for i in self.in_place},
+        )
 
 
 @dataclass(frozen=True)
@@ -45,17 +71,17 @@ class Buffer:
     tensors: Mapping[str, int] = field(hash=False)
     parts: tuple[Part, ...]
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Size."""
         return max(part.end for part in self.parts)
 
-    @property
+    @cached_property
     def first(self) -> int:
         """Index of the first op that uses it."""
         return min(part.first for part in self.parts)
 
-    @property
+    @cached_property
     def last(self) -> int:
         """Index of the last op that uses it."""
         return max(part.last for part in self.parts)
