@@ -1,4 +1,4 @@
-"""Float instructions are found where there are some, in hardware and in software, and constants are not taken for any."""
+"""Float instructions are found where there are some, in hardware and in software; constants are taken for none."""
 
 import pytest
 

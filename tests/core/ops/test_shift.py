@@ -30,7 +30,7 @@ def exponent(scale: float) -> dict[str, int]:
 
 
 def test_the_shift_exponential_is_within_its_bound():
-    """1 - r/2 is above 2^-r by at most 6.15%, at r = 1/ln 2 - 1 + ...: the largest of (1 - r/2) 2^r is at 2 - 1/ln 2."""
+    """1 - r/2 is above 2^-r by at most 6.15%: the largest of (1 - r/2) 2^r is at r = 2 - 1/ln 2."""
     r = 2 - 1 / math.log(2)
     worst = (1 - r / 2) * 2**r - 1
     p = np.linspace(0, 6, 6001)
