@@ -20,7 +20,7 @@ from record import compared, record
 from transformers import SEEDS, figures, float_program, float_score, integer, integer_score, trained, with_one_image
 
 NET = "scenes-segmenter"
-TUNE = Recipe(epochs=1, batch=32, learning_rate=2e-4, weight_decay=0.05)
+TUNE = Recipe(epochs=1, batch=32, learning_rate=2e-4, weight_decay=0.05, train_samples=2048)
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, list[float]] = {name: [] for name in ("float", "ptq", "tuned", "one")}
     ratios: dict[str, list[float]] = {name: [] for name in ("cycles", "constants", "floats")}
+    slow = None
     for seed in SEEDS:
         module, task = trained(NET, seed)
         int8 = i_segmenter()(module, task)
@@ -36,7 +37,8 @@ def main() -> None:
         found["ptq"].append(integer_score(int8, task))
         found["tuned"].append(integer_score(i_segmenter(recipe=TUNE, seed=seed)(module, task), task))
         found["one"].append(integer_score(i_segmenter()(module, with_one_image(task, seed)), task))
-        slow, fast = figures(float_program(module, task)), figures(integer(int8))
+        fast = figures(integer(int8))
+        slow = slow or figures(float_program(module, task))  # the same program for every seed, only its weights differ
         ratios["cycles"].append(slow.cycles / fast.cycles)
         ratios["constants"].append(slow.constant_bytes / fast.constant_bytes)
         ratios["floats"].append(float(fast.float_instructions))
@@ -47,7 +49,7 @@ def main() -> None:
     findings = [
         compared(f"mean IoU near float's, {how}", paper, "mean IoU", "at most 5.1% of float's below it", found["float"],
                  found[key], lambda base, ours: ours >= base * (1 - 0.051), lost)
-        for key, how in (("ptq", "calibrated only"), ("tuned", "fine-tuned for one epoch"))
+        for key, how in (("ptq", "calibrated only"), ("tuned", "fine-tuned on 2,048 scenes"))
     ]  # fmt: skip
     findings += [
         compared("one calibration image is competitive", "competitive (abstract)", "mean IoU",
