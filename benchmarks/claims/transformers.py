@@ -55,6 +55,11 @@ def trained(net: str, seed: int) -> tuple[nn.Module, Task]:
     return module, named_task(zoo.info(net).dataset or "")
 
 
+def shortened(task: Task, count: int) -> Task:
+    """The task with the first `count` test samples."""
+    return replace(task, test=Split(task.test.inputs[:count], task.test.labels[:count]))
+
+
 def float_score(module: nn.Module, task: Task) -> float:
     """The task's metric of the float module on the test split."""
     return evaluate(module, task, task.test)

@@ -1,9 +1,9 @@
-"""I-Segmenter's claims (arXiv:2509.10334) on scenes-segmenter: about 5.1% below float, one image is enough, smaller, faster.
+"""I-Segmenter's claims (arXiv:2509.10334) on scenes-segmenter: near float, one image is enough, smaller, faster.
 
-Three nets trained from scratch (seeds 0, 1, 2) on composed scenes. Mean IoU is that of the compiled C on all test scenes;
-speed is float against integers on the emulated Cortex-M4 with its float unit, as in i_vit.py. Criteria, fixed before the
-run: mean IoU at most 5.1% (of float's) below float; one calibration image at most 2 points below the whole calibration
-split; constants at most 1/3.5 of float's; cycles at most 1/1.2; no float instruction.
+Three nets trained from scratch (seeds 0, 1, 2) on composed scenes. Mean IoU is that of the compiled C on all test
+scenes; speed is float against integers on the emulated Cortex-M4 with its float unit, as in i_vit.py. Criteria, fixed
+before the run: mean IoU at most 5.1% (of float's) below float; one calibration image at most 2 points below the whole
+calibration split; constants at most 1/3.5 of float's; cycles at most 1/1.2; no float instruction.
 """
 
 import sys
@@ -20,7 +20,7 @@ from record import compared, record
 from transformers import SEEDS, figures, float_program, float_score, integer, integer_score, trained, with_one_image
 
 NET = "scenes-segmenter"
-TUNE = Recipe(epochs=1, batch=32, learning_rate=2e-4, weight_decay=0.05)
+TUNE = Recipe(epochs=1, batch=32, learning_rate=2e-4, weight_decay=0.05, train_samples=2048)
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, list[float]] = {name: [] for name in ("float", "ptq", "tuned", "one")}
     ratios: dict[str, list[float]] = {name: [] for name in ("cycles", "constants", "floats")}
+    slow = None
     for seed in SEEDS:
         module, task = trained(NET, seed)
         int8 = i_segmenter()(module, task)
@@ -36,7 +37,8 @@ def main() -> None:
         found["ptq"].append(integer_score(int8, task))
         found["tuned"].append(integer_score(i_segmenter(recipe=TUNE, seed=seed)(module, task), task))
         found["one"].append(integer_score(i_segmenter()(module, with_one_image(task, seed)), task))
-        slow, fast = figures(float_program(module, task)), figures(integer(int8))
+        fast = figures(integer(int8))
+        slow = slow or figures(float_program(module, task))  # the same program for every seed, only its weights differ
         ratios["cycles"].append(slow.cycles / fast.cycles)
         ratios["constants"].append(slow.constant_bytes / fast.constant_bytes)
         ratios["floats"].append(float(fast.float_instructions))
@@ -47,14 +49,14 @@ def main() -> None:
     findings = [
         compared(f"mean IoU near float's, {how}", paper, "mean IoU", "at most 5.1% of float's below it", found["float"],
                  found[key], lambda base, ours: ours >= base * (1 - 0.051), lost)
-        for key, how in (("ptq", "calibrated only"), ("tuned", "fine-tuned for one epoch"))
+        for key, how in (("ptq", "calibrated only"), ("tuned", "fine-tuned on 2,048 scenes"))
     ]  # fmt: skip
     findings += [
         compared("one calibration image is competitive", "competitive (abstract)", "mean IoU",
                  "at most 2 points below the whole calibration split", found["ptq"], found["one"],
                  lambda base, ours: ours >= base - 0.02, "one scene does not show the range of all"),
         compared("smaller than float, weights and tables", "up to 3.8 times", "times", "at least 3.5", ones,
-                 ratios["constants"], lambda _, ours: ours >= 3.5, "tables and 32-bit biases weigh more in a small net"),
+                 ratios["constants"], lambda _, ours: ours >= 3.5, "32-bit biases weigh more in a small net"),
         compared("faster than float on the same core, cycles", "up to 1.2 times", "times", "at least 1.2", ones,
                  ratios["cycles"], lambda _, ours: ours >= 1.2),
         compared("the program has no float instruction", "integer-only", "instructions", "none", [0.0] * 3,

@@ -72,7 +72,7 @@ def scenes_task(seed: int = 0, layout: Layout | None = None) -> Task:
         BadInput: its files are damaged.
     """
     clothes = fashion_mnist_task(seed)
-    splits = {}
+    splits: dict[str, Split] = {}
     for index, (name, count) in enumerate(COUNTS.items()):
         items: Split = getattr(clothes, name)
         rng = np.random.default_rng((seed, index))
@@ -80,7 +80,10 @@ def scenes_task(seed: int = 0, layout: Layout | None = None) -> Task:
         splits[name] = Split(scenes.images, scenes.masks(CLASS_OF))
     return Task(
         name="scenes",
-        **splits,
+        train=splits["train"],
+        calibration=splits["calibration"],
+        validation=splits["validation"],
+        test=splits["test"],
         metric=MEAN_IOU,
         normalize=Normalize(mean=(0.0,), std=(255.0,)),
         classes=CLASSES,

@@ -1,4 +1,4 @@
-"""Whether a linked program computes in floating point anywhere: instructions of the float unit, or helpers in software."""
+"""Whether a linked program computes in floating point: instructions of the float unit, or helpers in software."""
 
 import re
 from collections.abc import Iterator

@@ -93,9 +93,8 @@ def normalize(builder: Builder, op: Op) -> None:
     names = (builder.constant(f"{op.outputs[0]}.gamma", gamma_q), builder.constant(f"{op.outputs[0]}.beta", beta_q))
     eps = attrs_of(op)["eps"] / x_format.scale**2 * (len(gamma) ** 2 if layer else 1)  # type: ignore[operator]
     attrs = {"eps_q": _stored_eps(op, eps), **requantize(op, scale / Z_STEPS / y.scale), **bounds(op, y)}
-    return builder.result(
-        op, f"{op.kind}_s8", (x, *names), attrs if layer else {**attrs, "x_zero": x_format.zero_point}
-    )
+    zero = {} if layer else {"x_zero": x_format.zero_point}
+    return builder.result(op, f"{op.kind}_s8", (x, *names), {**attrs, **zero})
 
 
 def quantized_scale_and_shift(

@@ -34,7 +34,7 @@ LAMBDA = 3.0  # of 1, 2, 3, 4 and 6 the best on the validation split of the scen
             Claim("up to 1.2 times as fast as float", experiment="benchmarks/claims/compress/i_segmenter.py"),
         ),
         omits=(
-            "the paper's formula of lambda-ShiftGELU: its text could not be read; here lambda cuts ShiftGELU's input off",
+            "the paper's own formula of lambda-ShiftGELU, which could not be read; here lambda cuts its input off",
             "int16 residual sums: residuals are int8 here",
             "the float Segmenter's L2 norm: the net comes without it",
         ),

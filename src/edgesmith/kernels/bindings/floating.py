@@ -68,10 +68,8 @@ def _rows(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call
 
 
 def _shiftmax(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
-    n = inputs[0].shape[-1]
-    return (
-        Call("shift", "es_shiftmax", "es_rows_params", (*numbers(rows=inputs[0].size // n, n=n), *floats(eps=0.0))),
-    )
+    (rows,) = _rows(op, inputs, outputs, attrs)
+    return (Call("shift", "es_shiftmax", rows.struct, rows.fields),)
 
 
 def _shift_gelu(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:

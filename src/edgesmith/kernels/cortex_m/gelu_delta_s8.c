@@ -1,6 +1,6 @@
 /* gelu_delta_s8 for Cortex-M: the requantizer made once. Bit-equal to reference/; y may be x. */
 #include "cortex_m_requant.h"
-#include "edgesmith_integer.h"
+#include "edgesmith_attention.h"
 
 #define LAST 160 /* entry of the table */
 

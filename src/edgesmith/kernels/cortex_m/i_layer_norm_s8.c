@@ -1,6 +1,6 @@
 /* i_layer_norm_s8 for Cortex-M: as reference/, the requantizer made once for all rows. Bit-equal; y may be x. */
 #include "cortex_m_requant.h"
-#include "edgesmith_integer.h"
+#include "edgesmith_attention.h"
 
 #define NEWTON_STEPS 10
 

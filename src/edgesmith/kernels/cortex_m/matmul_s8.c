@@ -5,7 +5,7 @@
  * Scratch: words of two int16 lanes. A pair of rows, or of columns, lies as word 0 of both, word 1 of both, and so on;
  * an odd end is padded with 0. Without a partner a row or column is its own. */
 #include "cortex_m_requant.h"
-#include "edgesmith_integer.h"
+#include "edgesmith_attention.h"
 
 #define BLOCK_BYTES 2048
 

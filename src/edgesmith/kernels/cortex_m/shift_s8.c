@@ -1,6 +1,6 @@
 /* shiftmax_s8 and shift_gelu_s8 for Cortex-M: rounding constants and requantizer made once. Bit-equal to reference/. */
 #include "cortex_m_requant.h"
-#include "edgesmith_integer.h"
+#include "edgesmith_attention.h"
 #include "edgesmith_shift.h"
 
 #define MOST_OCTAVES 15

@@ -8,6 +8,7 @@
 #ifndef EDGESMITH_KERNELS_H
 #define EDGESMITH_KERNELS_H
 
+#include "edgesmith_attention.h"
 #include "edgesmith_classical.h"
 #include "edgesmith_float.h"
 #include "edgesmith_integer.h"

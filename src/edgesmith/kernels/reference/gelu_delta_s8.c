@@ -1,6 +1,6 @@
 /* gelu_delta_s8 in plain C: ReLU minus its distance to GELU, interpolated in a table (arXiv:2305.18691, section IV-C). */
 #include "edgesmith_fixed.h"
-#include "edgesmith_integer.h"
+#include "edgesmith_attention.h"
 
 #define LAST 160 /* entry of the table */
 

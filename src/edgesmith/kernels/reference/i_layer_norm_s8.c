@@ -1,7 +1,7 @@
 /* i_layer_norm_s8 in plain C: 32 bits throughout, the root by Newton's steps (arXiv:2207.01405, section 3.4;
  * docs/numbers.md, Shift forms). */
 #include "edgesmith_fixed.h"
-#include "edgesmith_integer.h"
+#include "edgesmith_attention.h"
 
 #define NEWTON_STEPS 10
 

@@ -1,5 +1,5 @@
 /* shiftmax and shift_gelu in plain C, float, over rows (arXiv:2207.01405 in real numbers). */
-#include "edgesmith_float.h"
+#include "edgesmith_attention.h"
 #include "edgesmith_math.h"
 #include "edgesmith_shift.h"
 

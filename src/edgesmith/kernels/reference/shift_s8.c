@@ -1,5 +1,5 @@
 /* shiftmax_s8 and shift_gelu_s8 in plain C (arXiv:2207.01405, algorithms 1 and 2; docs/numbers.md, Shift forms). */
-#include "edgesmith_integer.h"
+#include "edgesmith_attention.h"
 #include "edgesmith_shift.h"
 
 #define MOST_OCTAVES 15

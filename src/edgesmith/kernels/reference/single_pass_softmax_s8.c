@@ -1,5 +1,5 @@
 /* single_pass_softmax_s8 in plain C: a new largest entry rescales the sum so far (arXiv:2305.18691, section IV-B). */
-#include "edgesmith_integer.h"
+#include "edgesmith_attention.h"
 #include "edgesmith_shift.h"
 
 void es_single_pass_softmax_s8(const es_single_pass_softmax_s8_params *p, const int8_t *x, const uint32_t *table,
