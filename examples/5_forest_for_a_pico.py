@@ -1,4 +1,4 @@
-"""A random forest for a Raspberry Pi Pico: fitted by scikit-learn, cut and compiled in fixed point, run on the board."""
+"""A random forest for a Raspberry Pi Pico: from scikit-learn, cut to a budget, in fixed point, run on the board."""
 
 import tempfile
 

@@ -119,14 +119,13 @@ def _between(starts: Sequence[int]) -> list[tuple[int, int]]:
 def dealt(parts: Sequence[float], cores: int) -> list[float]:
     """Work of each core: the longest part first, each to the core with least.
 
-    >>> dealt([3, 3, 2, 2, 2], 2)
-    [7, 5]
+    >>> dealt([3.0, 3.0, 2.0, 2.0, 2.0], 2)
+    [7.0, 5.0]
     """
     if len(set(parts)) <= 1:
-        each = parts[0] if parts else 0
+        each = parts[0] if parts else 0.0
         return [each * (len(parts) // cores + (core < len(parts) % cores)) for core in range(cores)]
-    loads = [0.0] * cores if not all(isinstance(part, int) for part in parts) else [0] * cores
+    loads = [0.0] * cores
     for part in sorted(parts, reverse=True):
-        least = min(range(cores), key=lambda core: loads[core])
-        loads[least] += part
+        loads[loads.index(min(loads))] += part
     return loads
