@@ -169,3 +169,16 @@ def test_labels_that_are_not_numbered_and_data_of_another_width_are_refused():
         lower_classical(Classical(DecisionTreeClassifier().fit(x, labels)), x[:, :5])
     with pytest.raises(BadInput, match="not fitted"):
         lower_classical(Classical(DecisionTreeClassifier()), x)
+
+
+def test_a_forest_of_thousands_of_leaves_is_lowered_whole():
+    """More leaves than any table of a net has entries."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    rng = np.random.default_rng(3)
+    x, labels = rng.normal(size=(1500, 4)).astype(np.float32), rng.integers(0, 5, 1500)
+    model = RandomForestClassifier(6, max_depth=9, random_state=0).fit(x, labels)
+    for precision in ("float32", "fixed"):
+        graph = lower_classical(Classical(model), x, precision)
+        assert graph.constants[graph.ops[0].inputs[4]].max() > 512
+        assert (scores(graph, x[:50]).argmax(axis=1) == model.predict(x[:50])).mean() >= 0.98

@@ -18,6 +18,8 @@ PARTS = {
     "optuna": ("fit", "search"),
     "scipy": ("fit", "calibration"),
     "torch-pruning": ("fit", "structured pruning"),
+    "xgboost-cpu": ("classical", "XGBoost models"),
+    "lightgbm": ("classical", "LightGBM models"),
     "ziglang": ("firmware", "C compiler for every target"),
     "unicorn": ("firmware", "emulated boards"),
     "pyelftools": ("firmware", "reading linked programs"),
@@ -37,6 +39,7 @@ PARTS = {
 EXTRA_OF = {
     **{package.replace("-", "_"): extra for package, (extra, _) in PARTS.items() if extra},
     "sklearn": "fit",
+    "xgboost": "classical",
     "PIL": "fit",
     "elftools": "firmware",
     "serial": "board",

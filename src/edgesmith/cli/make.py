@@ -63,7 +63,7 @@ def fit(
     time_s = parse_quantity(time, "ms") / 1000
     named = load(model, data, trust)
     task = need_task(named)
-    from edgesmith.fit import run as run_fit
+    from edgesmith.fit import fit as run_fit
     from edgesmith.fit.fit import Effort
 
     given: dict[str, object] = {"target": target, "data": data, "max-flash": max_flash, "max-ram": max_ram}

@@ -2,14 +2,22 @@
 
 from typing import Any
 
+from edgesmith.core.task import Task
 from edgesmith.fit.classical import fit_classical
-from edgesmith.fit.fit import Fit, fit
-from edgesmith.lower.classical import Classical
+from edgesmith.fit.fit import Fit
+from edgesmith.fit.fit import fit as fit_module
+from edgesmith.lower.classical import Classical, is_estimator
 
-__all__ = ["Fit", "fit", "fit_classical", "run"]
+__all__ = ["Fit", "fit", "fit_classical", "fit_module"]
 
 
-def run(model: Any, *arguments: Any, **options: Any) -> Fit:
-    """`fit_classical` for a classical model, `fit` for a torch module; both take the same arguments."""
-    job = fit_classical if isinstance(model, Classical) else fit
-    return job(model, *arguments, **options)
+def fit(model: Any, task: Task, **options: Any) -> Fit:
+    """Give back the best form of a model that fits: `fit_module` of a torch module, else `fit_classical`.
+
+    Args:
+        model: a torch module, or a fitted scikit-learn, XGBoost or LightGBM model.
+        options: as of those two, which take the same: target, budget, out, name, effort, command, progress.
+    """
+    if is_estimator(model):
+        model = Classical(model)
+    return (fit_classical if isinstance(model, Classical) else fit_module)(model, task, **options)

@@ -94,7 +94,10 @@ def checked_pair(result: object, spec: str) -> tuple[nn.Module, tuple[Tensor, ..
         BadInput: it is something else, or a weight is not finite.
     """
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module)):
-        raise BadInput(f"{spec}: it returned {type(result).__name__}; need (torch.nn.Module, example_inputs).")
+        raise BadInput(
+            f"{spec}: it returned {type(result).__name__}; need (torch.nn.Module, example_inputs), or a "
+            "fitted scikit-learn, XGBoost or LightGBM model."
+        )
     module, examples = result[0], result[1] if isinstance(result[1], tuple) else (result[1],)
     if not examples or not all(isinstance(example, Tensor) for example in examples):
         raise BadInput(f"{spec}: the example inputs are not tensors; need a tuple of them.")

@@ -8,7 +8,7 @@ from edgesmith.core.graph import Tensor
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 INT32_MAX = (1 << 31) - 1
-INPUTS = ("x", "nodes", "threshold", "roots", "first", "classes", "values", "base")
+INPUTS = ("x", "nodes", "threshold", "roots", "spans", "classes", "values", "base")
 
 
 def ordered(values: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def check_trees(arrays: Mapping[str, np.ndarray], shape: tuple[int, ...], attrs:
         BadInput: a node, leaf, class or feature that is not there, a child before its parent, sums too large.
     """
     need(set(INPUTS[1:]) <= set(arrays), "trees are computed; need constants.")
-    nodes, roots, first = (arrays[key].astype(np.int64) for key in ("nodes", "roots", "first"))
+    nodes, roots, first = (arrays[key].astype(np.int64) for key in ("nodes", "roots", "spans"))
     classes, outputs = arrays["classes"].astype(np.int64), arrays["base"].size
     need(bool(((nodes[:, 0] >= 0) & (nodes[:, 0] < shape[-1])).all()), "a node asks for a feature that is not there.")
     growing = bool((np.diff(first) >= 0).all()) and first[0] == 0 and first[-1] == classes.size

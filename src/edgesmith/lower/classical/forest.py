@@ -130,7 +130,7 @@ class _Packed:
             "nodes": nodes,
             "threshold": stored_threshold(threshold, nodes[:, 0], flow),
             "roots": np.array(self.roots, np.int32),
-            "first": first.astype(np.uint16),
+            "spans": first.astype(np.uint16),
             "classes": np.array([output for output, _ in entries], np.uint8),
             "values": np.array([value for _, value in entries], np.int16 if flow.fixed else np.float32),
         }
