@@ -43,8 +43,16 @@ static void copy_run(const es_conv2d_s8_params *p, const int8_t *x, int32_t iy, 
 static const int8_t *window(const es_conv2d_s8_params *p, const int8_t *x, int32_t y0, int32_t x0, int8_t *to) {
     const int32_t n = p->in_c / p->groups, length = window_bytes(p);
     if (to == NULL) return x + (y0 * p->in_w + x0) * p->in_c;
-    for (int32_t ky = 0; ky < p->kernel_h; ky++) {
-        copy_run(p, x, y0 + ky * p->dilation_h, x0, n, to + ky * p->kernel_w * n);
+    if (es_all_inside(p, y0, x0) && p->dilation_w == 1 && n == p->in_c) { /* most windows: runs at a fixed distance */
+        const int32_t run = p->kernel_w * n, step = p->dilation_h * p->in_w * n;
+        const int8_t *from = x + (y0 * p->in_w + x0) * n;
+        for (int32_t ky = 0; ky < p->kernel_h; ky++, from += ky < p->kernel_h ? step : 0) {
+            es_copy(to + ky * run, from, run);
+        }
+    } else {
+        for (int32_t ky = 0; ky < p->kernel_h; ky++) {
+            copy_run(p, x, y0 + ky * p->dilation_h, x0, n, to + ky * p->kernel_w * n);
+        }
     }
     for (int32_t i = length; i < es_eights(length); i++) to[i] = 0;
     return to;

@@ -12,6 +12,14 @@ size_t es_depthwise_conv2d_s8_scratch(const es_conv2d_s8_params *p) {
 /* The input cells under all taps of the window whose first cell is (y0, x0). */
 static void find_cells(const es_conv2d_s8_params *p, const int8_t *x, int32_t y0, int32_t x0, const int8_t *outside,
                        const int8_t **cells) {
+    if (es_all_inside(p, y0, x0)) {
+        const int32_t step = p->dilation_w * p->in_c;
+        int32_t row = (y0 * p->in_w + x0) * p->in_c;
+        for (int32_t ky = 0; ky < p->kernel_h; ky++, row += p->dilation_h * p->in_w * p->in_c) {
+            for (int32_t kx = 0; kx < p->kernel_w; kx++) *cells++ = x + row + kx * step;
+        }
+        return;
+    }
     for (int32_t ky = 0; ky < p->kernel_h; ky++) {
         const int32_t iy = y0 + ky * p->dilation_h;
         for (int32_t kx = 0; kx < p->kernel_w; kx++) {

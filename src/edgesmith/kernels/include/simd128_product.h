@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "edgesmith_fixed.h"
+#include "edgesmith_integer.h"
 
 #define ES_BLOCK 4 /* channels of a block */
 #define ES_ROWS 8  /* rows that share the loads of a block's scales */
@@ -26,6 +27,12 @@ typedef struct {
 /* k filled up to whole eights. */
 static inline int32_t es_eights(int32_t k) {
     return (k + 7) & ~7;
+}
+
+/* Whether all cells of the window whose first is (y0, x0) lie inside x. */
+static inline int es_all_inside(const es_conv2d_s8_params *p, int32_t y0, int32_t x0) {
+    const int32_t last_y = y0 + (p->kernel_h - 1) * p->dilation_h, last_x = x0 + (p->kernel_w - 1) * p->dilation_w;
+    return y0 >= 0 && x0 >= 0 && last_y < p->in_h && last_x < p->in_w;
 }
 
 /* Bytes of the packed weights of `channels` channels. */
@@ -91,7 +98,16 @@ static inline void es_store_rows(const es_product *g, const es_scale *scale, con
     int32_t words[4];
     for (int32_t r = 0; r < 4; r++) v[r] = es_requantize(scale, sum[r < ES_TILE ? r : ES_TILE - 1]);
     es_narrow_words(v, g->y_zero, g->low, g->high, words);
-    for (int32_t r = 0; r < rows; r++) es_store_some(y[r] + o, words[r], count);
+    if (count == ES_BLOCK && rows == ES_TILE) { /* no loop: the words stay in the vector */
+        __builtin_memcpy(y[0] + o, &words[0], 4);
+        __builtin_memcpy(y[1] + o, &words[1], 4);
+#if ES_TILE > 2
+        __builtin_memcpy(y[2] + o, &words[2], 4);
+        __builtin_memcpy(y[3] + o, &words[3], 4);
+#endif
+    } else {
+        for (int32_t r = 0; r < rows; r++) es_store_some(y[r] + o, words[r], count);
+    }
 }
 
 /* y[r][o] for 1 <= rows <= ES_ROWS rows of k bytes; pointers beyond `rows` repeat the last. */

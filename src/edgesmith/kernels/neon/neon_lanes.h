@@ -137,11 +137,23 @@ static inline void es_taps8(es_lanes *acc, const int8_t *x, const int8_t *w, con
     acc[1] = vaddw_high_s16(acc[1], both);
 }
 
+/* n < 16 bytes: the first and the last 8 or 4, which may overlap. */
+static inline void es_copy_few(int8_t *to, const int8_t *from, int32_t n) {
+    if (n >= 8) {
+        __builtin_memcpy(to, from, 8);
+        __builtin_memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        __builtin_memcpy(to, from, 4);
+        __builtin_memcpy(to + n - 4, from + n - 4, 4);
+    } else {
+        for (int32_t i = 0; i < n; i++) to[i] = from[i];
+    }
+}
+
 /* n bytes, 16 at a time where there are as many. */
 static inline void es_copy(int8_t *to, const int8_t *from, int32_t n) {
     if (n < 16) {
-        for (; n >= 4; n -= 4, to += 4, from += 4) __builtin_memcpy(to, from, 4);
-        for (; n > 0; n--) *to++ = *from++;
+        es_copy_few(to, from, n);
         return;
     }
     for (; n > 16; n -= 16, to += 16, from += 16) vst1q_s8(to, vld1q_s8(from));
