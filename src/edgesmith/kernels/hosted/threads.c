@@ -35,7 +35,7 @@ typedef pthread_cond_t condition;
 
 #define MOST_THREADS 64
 #define SCRATCH_BYTES 262144 /* of each worker, on its stack; a job that needs more runs on its caller's thread */
-#define STACK_BYTES (SCRATCH_BYTES + 262144)
+#define STACK_BYTES (4 << 20) /* thread-local storage of all libraries lies there too; only what is used is taken */
 #ifndef ES_LEAST_WORK
 #define ES_LEAST_WORK 1500 /* nanoseconds that a part must be worth: what it takes to hand it over */
 #endif
