@@ -176,7 +176,8 @@ def host_library(program: Program, trace: bool = False) -> Path:
         folder = Path(name)
         paths = _written(model_files(program), folder)
         sources = [path for path in paths if path.suffix == ".c"]
-        return compile_library(sources, [folder, folder / "kernels"], defines=["EDGESMITH_TRACE"] if trace else [])
+        defines = ["EDGESMITH_TRACE"] if trace else []
+        return compile_library(sources, [folder, folder / "kernels"], defines=defines, threads=program.threaded)
 
 
 def host_program(graph: Graph, reference: bool = False) -> Program:
@@ -184,10 +185,14 @@ def host_program(graph: Graph, reference: bool = False) -> Program:
     return bind(graph, ("reference",) if reference else HOST_KERNELS)
 
 
-def native(graph: Graph, trace: bool = False) -> Native:
-    """A graph compiled for this machine and loaded."""
+def native(graph: Graph, trace: bool = False, threads: int = 1) -> Native:
+    """A graph compiled for this machine and loaded.
+
+    Raises:
+        BadInput: threads below 1.
+    """
     program = host_program(graph)
-    return Native(host_library(program, trace), program.interface)
+    return Native(host_library(program, trace), program.interface, threads)
 
 
 def _written(files: Mapping[str, str], folder: Path) -> list[Path]:

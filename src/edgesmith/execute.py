@@ -43,12 +43,13 @@ def target_of(artifact: Artifact) -> Target:
     return targets.load(name)
 
 
-def run_artifact(folder: Path, inputs: Inputs, on: str = "host") -> dict[str, np.ndarray]:
+def run_artifact(folder: Path, inputs: Inputs, on: str = "host", threads: int = 1) -> dict[str, np.ndarray]:
     """Run a compiled model on one set of inputs.
 
     Args:
         inputs: input name to array in the layout of the manifest; a single unnamed array goes to the only input.
         on: "host", "target" (on its emulated core, or in wasmtime), also called "board", or "numpy".
+        threads: on the host.
 
     Returns:
         Output name to real values (float32).
@@ -59,7 +60,7 @@ def run_artifact(folder: Path, inputs: Inputs, on: str = "host") -> dict[str, np
     if on == "numpy":
         outputs = interpret(graph, stored)
     elif on == "host":
-        outputs = native(graph).run(stored)
+        outputs = native(graph, threads=threads).run(stored)
     elif on in ("board", "target"):
         outputs = _on_target(graph, target_of(artifact), stored)
     else:

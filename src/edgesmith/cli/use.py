@@ -98,6 +98,7 @@ def run(
     on: Annotated[str, typer.Option(metavar="PLACE", help="host, target (emulated or in wasmtime), numpy.")] = "host",
     port: Port = None,
     repeats: Repeats = 10,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="On the host; results are the same.")] = 1,
     json: Json = False,
 ) -> None:
     """Run a compiled model on inputs of yours."""
@@ -114,7 +115,7 @@ def run(
 
             outputs = run_model(folder, given, on)
         elif port is None:
-            outputs = run_artifact(folder, given, on)
+            outputs = run_artifact(folder, given, on, threads)
         else:
             outputs, figures = run_port(folder, given, port, repeats)
     if out is not None:

@@ -53,8 +53,8 @@ def library_bytes(program: Program) -> int:
     Raises:
         Missing: there is no compiler.
     """
-    sources = sorted({kernel.source for kernel in program.kernels if kernel})
-    return compile_library(sources, [FOLDER / "include"]).stat().st_size
+    sources = sorted(program.kernel_sources)
+    return compile_library(sources, [FOLDER / "include"], threads=program.threaded).stat().st_size
 
 
 class _Board:

@@ -19,11 +19,20 @@ class Native:
 
     Args:
         library: built from the graph, never one that came with an artifact.
+        threads: that its kernels share their work among, the caller's included, where they can; outputs are the same
+            whatever the number. Instances of one library share its threads: the latest number counts.
+
+    Raises:
+        BadInput: threads below 1.
     """
 
-    def __init__(self, library: Path, interface: Interface) -> None:
+    def __init__(self, library: Path, interface: Interface, threads: int = 1) -> None:
+        if threads < 1:
+            raise BadInput(f"run: {threads} threads; need at least 1.")
         self.interface = interface
         self._library = ctypes.CDLL(str(library))
+        share = getattr(self._library, f"{interface.name}_threads", None)
+        self.threads = int(share(threads)) if share else 1
         self._run = getattr(self._library, f"{interface.name}_run")
         self._run.restype = ctypes.c_int
         self._arena = _aligned(interface.arena_bytes, interface.alignment)

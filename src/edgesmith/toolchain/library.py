@@ -25,6 +25,7 @@ def compile_library(
     defines: Sequence[str] = (),
     sanitize: Literal["undefined", "address"] | None = None,
     compiler: Compiler = "zig",
+    threads: bool = False,
 ) -> Path:
     """Build a shared library for this machine's own CPU, once per content.
 
@@ -32,13 +33,14 @@ def compile_library(
 
     Args:
         out: where to put it; None leaves it in the cache, named by the hash of sources, headers, flags and CPU.
+        threads: with EDGESMITH_THREADS defined, so that kernels may share their work out.
         sanitize: "undefined" traps on undefined behaviour; "address" needs gcc (zig ships no ASan runtime).
 
     Raises:
         CompilerFailed: the sources do not compile.
         BadInput: sanitize="address" without gcc.
     """
-    words = [*_flags(sanitize, compiler), *flags, *defined(defines)]
+    words = [*_flags(sanitize, compiler), *(_threads() if threads else ()), *flags, *defined(defines)]
     key = _key(sources, include_dirs, [compiler, *words])
     path = cache_folder() / "libraries" / f"{key}{SUFFIX}"
     if not path.exists():
@@ -62,6 +64,10 @@ def _flags(sanitize: str | None, compiler: Compiler) -> list[str]:
         return [*words, "-fsanitize=undefined", trap]
     # zig turns UBSan on in its default build mode.
     return [*words, "-fno-sanitize=all"] if compiler == "zig" else words
+
+
+def _threads() -> list[str]:
+    return ["-DEDGESMITH_THREADS", *([] if sys.platform == "win32" else ["-pthread"])]
 
 
 def _build(

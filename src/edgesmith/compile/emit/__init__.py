@@ -36,6 +36,6 @@ def project_files(program: Program, target: Target, vectors: Sequence[Vector], f
         **model_files(program),
         "main.c": main_source(face),
         "test_vectors.h": vectors_header(face, vectors),
-        "CMakeLists.txt": cmake(face, kernel_files),
+        "CMakeLists.txt": cmake(face, kernel_files, program.threaded),
         "README.md": readme(face, target, flash),
     }

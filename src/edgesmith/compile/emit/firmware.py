@@ -67,11 +67,12 @@ def _stack(port: Port, arrays: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray
     return np.concatenate([a[port.tensor.name].reshape(-1) for a in arrays])
 
 
-def cmake(face: Interface, kernel_files: Sequence[str]) -> str:
+def cmake(face: Interface, kernel_files: Sequence[str], threaded: bool = False) -> str:
     """CMakeLists.txt: the model as a static library, to be added to a firmware project."""
     name = identifier(face.name)
     sources = "\n  ".join([f"{name}.c", *(f"kernels/{file}" for file in kernel_files)])
-    return CMAKE.format(name=name, sources=sources)
+    threads = CMAKE_THREADS.format(name=name) if threaded else ""
+    return CMAKE.format(name=name, sources=sources, threads=threads)
 
 
 def readme(face: Interface, target: Target, flash: str) -> str:
@@ -142,6 +143,12 @@ int main(void) {{
 }}
 """
 
+CMAKE_THREADS = """
+find_package(Threads REQUIRED)
+target_compile_definitions({name} PUBLIC EDGESMITH_THREADS) # {name}_threads(n)
+target_link_libraries({name} PUBLIC Threads::Threads)
+"""
+
 CMAKE = """\
 cmake_minimum_required(VERSION 3.16)
 project({name} C)
@@ -151,7 +158,7 @@ add_library({name} STATIC
 target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}} PRIVATE ${{CMAKE_CURRENT_SOURCE_DIR}}/kernels)
 target_compile_features({name} PUBLIC c_std_99)
 target_compile_options({name} PRIVATE -O3 -ffp-contract=off -ffunction-sections -fdata-sections)
-
+{threads}
 # Where this machine can run the model itself: `cmake -B build && cmake --build build && ctest --test-dir build`.
 if(NOT CMAKE_CROSSCOMPILING)
   enable_testing()

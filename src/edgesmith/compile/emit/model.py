@@ -17,8 +17,8 @@ from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.interface import Interface, Port
 from edgesmith.kernels.abi import Field, Kernel, select
+from edgesmith.kernels.variants import CONSTANT_ALIGNMENT, THREADED, THREADS, WORD
 
-CONSTANT_ALIGNMENT = 4  # bytes: kernels load weights a word at a time
 MAX_BLOCK_BYTES = (1 << 31) - 1  # kernels count in int32
 MAX_OPS = 1 << 13  # placing the buffers takes time by the square; far above any model for a small device
 
@@ -46,8 +46,19 @@ class Program:
 
     @property
     def kernel_sources(self) -> tuple[Path, ...]:
-        """The kernel files the program needs."""
-        return tuple(dict.fromkeys(k.source for k in self.kernels if k))
+        """The kernel files the program needs, and the one that runs their work on several threads."""
+        files = tuple(dict.fromkeys(k.source for k in self.kernels if k))
+        return (*files, THREADS) if self.threaded else files
+
+    @property
+    def threaded(self) -> bool:
+        """Whether kernels share their work out, so that it may run on several threads."""
+        return any(k.source.parent.name in THREADED for k in self.kernels if k)
+
+    @property
+    def constant_alignment(self) -> int:
+        """Bytes, of every constant array."""
+        return max((CONSTANT_ALIGNMENT.get(path.parent.name, WORD) for path in self.kernel_sources), default=WORD)
 
     def shared_parameters(self) -> dict[int, int]:
         """Op index to the index of the first op with the same parameter struct, which both read."""
@@ -169,6 +180,7 @@ class Printer:
             ports="\n".join(ports),
             inputs="\n".join(f"    const {C_TYPES[p.tensor.dtype]} *{p.identifier};" for p in face.inputs),
             outputs="\n".join(f"    const {C_TYPES[p.tensor.dtype]} *{p.identifier};" for p in face.outputs),
+            threads=THREADS_HEADER.format(name=self.prefix) if self.program.threaded else "",
         )
 
     def _port_macros(self, port: Port) -> str:
@@ -181,10 +193,12 @@ class Printer:
     def source(self) -> str:
         """The model's source file."""
         steps = list(enumerate(zip(self.graph.ops, self.program.kernels, strict=True)))
-        parts = [array(self.constants[n], values, CONSTANT_ALIGNMENT) for n, values in self.program.arrays.items()]
-        parts += [array(f"initial_{i}", s.initial, CONSTANT_ALIGNMENT) for i, s in enumerate(self.graph.states)]
+        aligned = self.program.constant_alignment
+        parts = [array(self.constants[n], values, aligned) for n, values in self.program.arrays.items()]
+        parts += [array(f"initial_{i}", s.initial, WORD) for i, s in enumerate(self.graph.states)]
         parts += [self._parameters(i) for i in dict.fromkeys(self.parameters.values())]
         calls = [self._call(i, op, kernel) for i, (op, kernel) in steps if kernel]
+        threads = THREADS_SOURCE.format(name=self.prefix) if self.program.threaded else ""
         return SOURCE.format(
             name=self.prefix,
             macro=self.macro,
@@ -197,6 +211,7 @@ class Printer:
                 for name, port in zip(self.graph.outputs, self.program.interface.outputs, strict=True)
             ),
             mask=ALIGNMENT - 1,
+            threads=threads,
         )
 
     def _parameters(self, index: int) -> str:
@@ -299,10 +314,28 @@ int {name}_init(void *state);
 
 /* One inference. Returns 0, or -1 if a pointer is missing or a block is not aligned. */
 int {name}_run(const {name}_in *in, {name}_out *out, void *state, void *arena);
-
+{threads}
 #ifdef __cplusplus
 }}
 #endif
+#endif
+"""
+
+THREADS_HEADER = """
+#ifdef EDGESMITH_THREADS
+/* Run on so many threads from now on, the caller's among them; 1 ends the others. Returns how many there are. All
+ * models of a program share them. Results are the same whatever the number. Not to be called during a run. */
+int32_t {name}_threads(int32_t count);
+#endif
+"""
+
+THREADS_SOURCE = """
+#ifdef EDGESMITH_THREADS
+#include "edgesmith_threads.h"
+
+int32_t {name}_threads(int32_t count) {{
+    return es_threads(count);
+}}
 #endif
 """
 
@@ -357,4 +390,4 @@ int {name}_run(const {name}_in *in, {name}_out *out, void *state, void *arena) {
 {results}
     return 0;
 }}
-"""
+{threads}"""
