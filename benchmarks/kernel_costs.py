@@ -208,7 +208,12 @@ CALL_FEATURES = ("program", "call", "argument", "entry")
 def call_model(groups: dict[str, list[Sample]], target: Target) -> dict[str, float]:
     """Bytes of code per program, call, argument and list entry, from unmarked programs of four kernels."""
     rows, rest = [], []
-    for name in ("reference/es_softmax_s8", "reference/es_conv_transpose2d_s8", "reference/es_mul_s8", "reference/es_concat"):
+    for name in (
+        "reference/es_softmax_s8",
+        "reference/es_conv_transpose2d_s8",
+        "reference/es_mul_s8",
+        "reference/es_concat",
+    ):
         for length in (4, 16, 32):
             compiled = bind_for(graph_of(groups[name][:length]), target)
             rows.append((1, *call_features(compiled.program)))

@@ -32,4 +32,6 @@ def trained(kind: str, size: int, seed: int) -> MobilenetV2:
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = cache_folder() / "claims" / f"mcunetv2-{kind}-{size}-{seed}.state"
     state.parent.mkdir(parents=True, exist_ok=True)
-    return train_module(module, task_of(size), RECIPE, seed, state, lambda epoch, loss: print(kind, size, seed, epoch, loss))
+    return train_module(
+        module, task_of(size), RECIPE, seed, state, lambda epoch, loss: print(kind, size, seed, epoch, loss)
+    )
