@@ -100,19 +100,10 @@ typedef struct {
 } es_rows_params;
 
 void es_softmax(const es_rows_params *p, const float *x, float *y, void *scratch);
-void es_shiftmax(const es_rows_params *p, const float *x, float *y, void *scratch);
 void es_layer_norm(const es_rows_params *p, const float *x, const float *gamma, const float *beta, float *y,
                    void *scratch);
 void es_rms_norm(const es_rows_params *p, const float *x, const float *gamma, float *y, void *scratch);
 void es_affine(const es_rows_params *p, const float *x, const float *scale, const float *shift, float *y,
                void *scratch);
-
-/* shift_gelu over rows of n; x above `limit` counts as it. y may be x. */
-typedef struct {
-    int32_t rows, n;
-    float limit;
-} es_shift_gelu_params;
-
-void es_shift_gelu(const es_shift_gelu_params *p, const float *x, float *y, void *scratch);
 
 #endif

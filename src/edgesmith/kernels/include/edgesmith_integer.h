@@ -46,7 +46,6 @@ typedef struct {
     int32_t a_zero, b_zero, multiplier, shift, y_zero, low, high;
 } es_matmul_s8_params;
 
-size_t es_matmul_s8_scratch(const es_matmul_s8_params *p);
 void es_matmul_s8(const es_matmul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *y, void *scratch);
 
 /* add_s8: short form, one rounding. mul_s8, div_s8: multiplier and shift as in docs/numbers.md. Operands are read by
@@ -114,44 +113,6 @@ typedef struct {
 } es_softmax_s8_params;
 
 void es_softmax_s8(const es_softmax_s8_params *p, const int8_t *x, const uint32_t *table, int8_t *y, void *scratch);
-
-/* shiftmax_s8 over rows of n, at most 4095; exp_multiplier and exp_shift bring a distance to 1/1024. y may be x. */
-typedef struct {
-    int32_t rows, n, exp_multiplier, exp_shift;
-} es_shiftmax_s8_params;
-
-void es_shiftmax_s8(const es_shiftmax_s8_params *p, const int8_t *x, int8_t *y, void *scratch);
-
-/* single_pass_softmax_s8: as softmax_s8; table[0] is 1 << unit_bits and its largest entry. y may be x. */
-typedef struct {
-    int32_t rows, n, unit_bits;
-} es_single_pass_softmax_s8_params;
-
-void es_single_pass_softmax_s8(const es_single_pass_softmax_s8_params *p, const int8_t *x, const uint32_t *table,
-                               int8_t *y, void *scratch);
-
-/* shift_gelu_s8 over rows of n; x above `limit` counts as it. y may be x. */
-typedef struct {
-    int32_t rows, n, x_zero, limit, exp_multiplier, exp_shift, multiplier, shift, y_zero, low, high;
-} es_shift_gelu_s8_params;
-
-void es_shift_gelu_s8(const es_shift_gelu_s8_params *p, const int8_t *x, int8_t *y, void *scratch);
-
-/* gelu_delta_s8 of n elements; table of 161: distance of GELU from ReLU in Q16, every 1/32. y may be x. */
-typedef struct {
-    int32_t n, x_zero, exp_multiplier, exp_shift, relu_multiplier, relu_shift, multiplier, shift, y_zero, low, high;
-} es_gelu_delta_s8_params;
-
-void es_gelu_delta_s8(const es_gelu_delta_s8_params *p, const int8_t *x, const uint16_t *table, int8_t *y,
-                      void *scratch);
-
-/* i_layer_norm_s8 over rows of n, at most 2048; gamma, beta (n); x is shifted left by `fraction`. y may be x. */
-typedef struct {
-    int32_t rows, n, fraction, multiplier, shift, y_zero, low, high;
-} es_i_layer_norm_s8_params;
-
-void es_i_layer_norm_s8(const es_i_layer_norm_s8_params *p, const int8_t *x, const int16_t *gamma, const int32_t *beta,
-                        int8_t *y, void *scratch);
 
 /* layer_norm_s8, rms_norm_s8 over rows of n; gamma, beta (n). x_zero is read by rms_norm_s8 only. y may be x. */
 typedef struct {
