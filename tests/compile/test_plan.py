@@ -10,7 +10,7 @@ from hypothesis import given
 
 from edgesmith.compile.memory import plan as planning
 from edgesmith.compile.memory.place import clashes_of, extent, lower_bound, place
-from edgesmith.compile.memory.plan import Plan, Problem, improved, plan
+from edgesmith.compile.memory.plan import Placement, Plan, Problem, plan, promoted
 from edgesmith.compile.memory.search import Search
 from edgesmith.compile.memory.storage import ALIGNMENT, Buffer, Demands, Part, whole
 from edgesmith.core.graph import Graph, Op, Tensor
@@ -140,14 +140,17 @@ def test_an_order_that_wastes_memory_is_improved_to_the_bound():
     worst = max(itertools.permutations(placed), key=lambda order: extent(placed, put(list(order))))
     best = min(extent(placed, put(list(order))) for order in itertools.permutations(placed))
     assert extent(placed, put(list(worst))) > best == lower_bound(placed)
-    assert extent(placed, put(list(improved(worst, clashes_of(placed), best)))) == best
+    clashes = clashes_of(placed)
+    start = Placement(place(list(worst), clashes), "worst", False, tuple(worst))
+    assert extent(placed, promoted(start, clashes, best, 100)) == best
 
 
 @given(st.lists(lifetimes, min_size=1, max_size=8))
 def test_improving_an_order_never_costs_memory(sizes):
     placed = items(sizes)
     before = extent(placed, put(placed))
-    assert extent(placed, put(list(improved(placed, clashes_of(placed), lower_bound(placed))))) <= before
+    start = Placement(put(placed), "given", False, tuple(placed))
+    assert extent(placed, promoted(start, clashes_of(placed), lower_bound(placed), 100)) <= before
 
 
 def peaceful(chosen: list[Buffer], offsets: tuple[int, ...], leads: dict[tuple[str, str], int]) -> bool:
@@ -215,7 +218,8 @@ def test_a_plan_is_no_larger_than_that_of_any_greedy_order(sizes):
 
 
 def placed_of(chosen: list[Buffer]) -> Plan:
-    return planning.placed(Problem(tuple(chosen), (), frozenset()))
+    problem = Problem(tuple(chosen), (), frozenset())
+    return planning.improved(problem, planning.greedy(problem))
 
 
 def test_a_search_that_runs_out_of_steps_says_so():

@@ -45,9 +45,9 @@ def between(part: Part, taken: Part, gaps: Gaps) -> tuple[int, int]:
     return low, high
 
 
-def place(order: Sequence[Buffer], clashes: Clashes) -> dict[str, int]:
-    """Byte offset of each buffer, taken in this order."""
-    offsets: dict[str, int] = {}
+def place(order: Sequence[Buffer], clashes: Clashes, placed: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Byte offset of each buffer, taken in this order, after those that are placed already."""
+    offsets = dict(placed or {})
     for item in order:
         others = ((offsets[name], spans) for name, spans in clashes[item.name].items() if name in offsets)
         offsets[item.name] = lowest((start + low, start + high) for start, spans in others for low, high in spans)

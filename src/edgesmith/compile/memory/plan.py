@@ -1,6 +1,5 @@
 """Where each buffer lies in the arena: greedy orders, then an exact search, beside the lower bound."""
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,14 +7,22 @@ from functools import cached_property
 from edgesmith.compile.memory.place import Clashes, clashes_of, extent, gaps_of, lower_bound, place
 from edgesmith.compile.memory.search import Search
 from edgesmith.compile.memory.sharing import Sharing, Way
-from edgesmith.compile.memory.storage import ALIGNMENT, Buffer, Demands, Overlap, buffers, overlaps, scratch_buffers
+from edgesmith.compile.memory.storage import (
+    ALIGNMENT,
+    Buffer,
+    Demands,
+    Overlap,
+    align,
+    buffers,
+    overlaps,
+    scratch_buffers,
+)
 from edgesmith.core.graph import Graph
 
 __all__ = ["ALIGNMENT", "Plan", "plan"]
 
 STEPS = 240_000  # of the exact search, about a second; the nets of the zoo take at most 21,000
-MOVES = 500  # of one buffer within the best greedy order, where the exact search gave up
-FEW = 64  # buffers up to which that is done; a placement of so many takes a millisecond
+BUFFERS_PLACED = 40_000  # at most, to improve the greedy orders, a second or two
 # What may share bytes, in the order in which it is tried: each takes chances from the other.
 WAYS: tuple[tuple[Way, ...], ...] = (("join", "overwrite"), ("overwrite", "join"), ("overwrite",))
 
@@ -28,7 +35,7 @@ class Plan:
         offsets: buffer name to byte offset.
         arena_bytes: size of the whole block, a multiple of ALIGNMENT.
         lower_bound_bytes: most bytes in use at one op; no placement of these buffers can be smaller.
-        way: name of the greedy order that won, or "exact".
+        way: name of the greedy order that it began from, or "exact".
         optimal: whether it is known that no placement of these buffers is smaller.
         settled: indices of the concatenations whose inputs lie where they would be copied to.
     """
@@ -54,11 +61,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the buffers of a problem lie; `way` and `optimal` as of Plan."""
+    """Where the buffers of a problem lie, placed in this order; `way` and `optimal` as of Plan."""
 
     offsets: Mapping[str, int]
     way: str
     optimal: bool
+    order: tuple[Buffer, ...]
 
 
 @dataclass(frozen=True)
@@ -90,12 +98,10 @@ def plan(graph: Graph, demands: Demands | None = None) -> Plan:
     The one exception is a kernel that reads its input ahead of what it writes: its result may lie over the input,
     begun some bytes earlier.
     """
-    first, *others = problems(graph, demands or Demands())
-    best = placed(first)
-    for other in others:
-        if other.bound < best.arena_bytes and (found := placed(other)).arena_bytes < best.arena_bytes:
-            best = found
-    return best
+    ways = [(problem, greedy(problem)) for problem in problems(graph, demands or Demands())]
+    ways.sort(key=lambda way: extent(way[0].items, way[1][0].offsets))
+    found = [improved(*ways[0]), *(_plan(problem, placements[0]) for problem, placements in ways[1:])]
+    return min(found, key=lambda plan: (plan.arena_bytes, not plan.optimal))
 
 
 def least_bytes(graph: Graph, demands: Demands) -> int:
@@ -118,38 +124,66 @@ def problems(graph: Graph, demands: Demands) -> list[Problem]:
     return found
 
 
-def placed(problem: Problem) -> Plan:
-    """The best of the greedy orders, then whatever is below it: by exact search, by small changes, by search again."""
-    items, clashes, bound = problem.items, problem.clashes, problem.bound
-    orders = [(name, sorted(items, key=key)) for name, key in _orders().items()]
-    way, order = min(orders, key=lambda entry: extent(items, place(entry[1], clashes)))
-    best = searched(problem, Placement(place(order, clashes), way, optimal=False))
-    if not best.optimal and len(items) <= FEW:
-        offsets = place(improved(order, clashes, bound), clashes)
+def greedy(problem: Problem) -> list[Placement]:
+    """What each greedy order gives, the best first."""
+    items, clashes = problem.items, problem.clashes
+    orders = ((way, tuple(sorted(items, key=key))) for way, key in _orders().items())
+    found = [Placement(place(order, clashes), way, False, order) for way, order in orders]
+    return sorted(found, key=lambda placement: extent(items, placement.offsets))
+
+
+def improved(problem: Problem, placements: Sequence[Placement]) -> Plan:
+    """The greedy orders, each improved, then what the exact search finds below that."""
+    items, bound = problem.items, problem.bound
+    best = searched(problem, placements[0], STEPS // 8)  # settles most chains at once
+    for one in placements:
+        if best.optimal:
+            return _plan(problem, best)
+        offsets = promoted(one, problem.clashes, bound, BUFFERS_PLACED // len(placements))
         if extent(items, offsets) < extent(items, best.offsets):
-            best = searched(problem, Placement(offsets, f"{way}, improved", optimal=False))
-    return Plan(items, best.offsets, extent(items, best.offsets), bound, best.way, best.optimal, problem.settled)
+            best = replace(one, offsets=offsets, way=f"{one.way}, improved", optimal=extent(items, offsets) == bound)
+    return _plan(problem, searched(problem, best, STEPS))
 
 
-def searched(problem: Problem, best: Placement) -> Placement:
+def _plan(problem: Problem, best: Placement) -> Plan:
+    arena = extent(problem.items, best.offsets)
+    optimal = best.optimal or arena == problem.bound
+    return Plan(problem.items, best.offsets, arena, problem.bound, best.way, optimal, problem.settled)
+
+
+def searched(problem: Problem, best: Placement, steps: int) -> Placement:
     """What the exact search makes of a placement."""
-    found = Search(problem.items, problem.clashes, problem.bound, STEPS).beat(extent(problem.items, best.offsets))
+    found = Search(problem.items, problem.clashes, problem.bound, steps).beat(extent(problem.items, best.offsets))
     if found.offsets is None:
         return replace(best, optimal=found.complete)
-    return Placement(found.offsets, "exact", found.complete)
+    return replace(best, offsets=found.offsets, way="exact", optimal=found.complete)
 
 
-def improved(order: Sequence[Buffer], clashes: Clashes, bound: int) -> Sequence[Buffer]:
-    """Move one buffer at a time to another turn while that does no harm; seeded, so the same each time."""
-    chooser, best = random.Random(0), extent(order, place(order, clashes))
-    for _ in range(MOVES):
-        if best <= bound:
+def promoted(start: Placement, clashes: Clashes, bound: int, count: int) -> Mapping[str, int]:
+    """Place the buffers again and again, each time with what ended highest halfway to the front.
+
+    Args:
+        count: most buffers that are placed; those before the first that was moved stay.
+
+    Returns:
+        The best of these placements.
+    """
+    turn, best, offsets = list(start.order), start.offsets, start.offsets
+    while count > 0:
+        reached = extent(turn, offsets)
+        highest = [item for item in turn if align(offsets[item.name] + item.nbytes) == reached]
+        if reached <= bound or highest == turn[:1]:
             break
-        tried = list(order)
-        tried.insert(chooser.randrange(len(tried)), tried.pop(chooser.randrange(len(tried))))
-        if (reached := extent(tried, place(tried, clashes))) <= best:
-            order, best = tried, reached
-    return order
+        kept = len(turn)
+        for item in highest:
+            index = turn.index(item)
+            turn.insert(index // 2, turn.pop(index))
+            kept = min(kept, index // 2)
+        offsets = place(turn[kept:], clashes, {item.name: offsets[item.name] for item in turn[:kept]})
+        count -= len(turn) - kept
+        if extent(turn, offsets) < extent(turn, best):
+            best = offsets
+    return best
 
 
 def _orders() -> dict[str, Callable[[Buffer], tuple[int, ...]]]:

@@ -16,7 +16,7 @@ from edgesmith.compile.memory.place import Clashes
 from edgesmith.compile.memory.storage import ALIGNMENT, Buffer, align
 
 FAR = 1 << 40
-ATTEMPT_STEPS = 100_000  # for one arena that is tried, about a third of a second
+ATTEMPT_STEPS = 50_000  # for one arena that is tried, about a quarter of a second
 Range = tuple[int, int]  # of the distance of two beginnings, both ends included
 
 
