@@ -10,7 +10,7 @@ from cost.nets import random_net, recurrent_net
 from edgesmith import targets
 from edgesmith.build import bind_for
 from edgesmith.core import ops
-from edgesmith.profile import profile
+from edgesmith.profile import memory_table, profile
 from edgesmith.report.schema import LAYER, MEMORY, check_memory, reading, text
 
 
@@ -89,3 +89,12 @@ def test_this_machine_is_timed():
     assert found.energy.kind == "estimated" and found.instructions is None
     moves_nothing = [layer.cycles for layer in found.layers if layer.kind == "reshape"]
     assert moves_nothing == [0.0] and sum(layer.cycles > 0 for layer in found.layers) == len(found.layers) - 1
+
+
+def test_the_manifest_and_the_profile_say_the_same_of_the_plan():
+    program = bind_for(random_net(6, "int8"), targets.load("stm32f103")).program
+    found = memory_table(program)
+    facts = program.plan.facts()
+    assert facts.items() <= found.items()
+    assert facts["arena_bytes"] == program.interface.arena_bytes >= facts["lower_bound_bytes"]
+    assert facts["optimal"] is program.plan.optimal

@@ -293,8 +293,7 @@ def memory_table(program: Program) -> dict[str, Any]:
         for part in buffer.parts
     ]
     return {
-        "arena_bytes": plan.arena_bytes,
-        "lower_bound_bytes": plan.lower_bound_bytes,
+        **plan.facts(),
         "state_bytes": program.interface.state_bytes,
         "ops": [op.name or f"{op.kind}.{index}" for index, op in enumerate(ops)],
         "buffers": buffers,

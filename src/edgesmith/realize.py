@@ -142,7 +142,7 @@ def write_artifact(
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "target": target.name,
         "task": task.describe() if task else None,
-        "memory": {"arena_bytes": face.arena_bytes, "state_bytes": face.state_bytes},
+        "memory": {**realized.compiled.program.plan.facts(), "state_bytes": face.state_bytes},
         "layout": layout(graph),
         "readings": {name: reading.to_json() for name, reading in realized.readings.items()},
         **facts,

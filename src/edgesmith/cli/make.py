@@ -8,7 +8,7 @@ import typer
 
 from edgesmith.cli.models import load, need_task
 from edgesmith.cli.options import Data, Jobs, Json, MaxRam, ModelSpec, Patch, Precision, Seed, TargetName, Trust
-from edgesmith.cli.output import as_json, note, readings, say, stdout, working
+from edgesmith.cli.output import arena_said, as_json, note, readings, say, stdout, working
 from edgesmith.core.budget import Budget, parse_quantity
 from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.reading import Reading
@@ -161,6 +161,7 @@ def compile_(
     if json:
         return as_json(artifact.manifest)
     readings({name: Reading.from_json(facts) for name, facts in artifact.manifest["readings"].items()})
+    say(f"\n{arena_said(artifact.manifest['memory'])}")
     if (chosen := artifact.manifest["schedule"])["patch"] != "off":
         say(f"\nsplit to fit RAM: {chosen['patch']}, {chosen['extra_macs']:,} more multiply-accumulates")
     if named.task is None:

@@ -79,3 +79,14 @@ def note(line: str) -> None:
 def working(on: str) -> AbstractContextManager[Status]:
     """A spinner beside what is being done, when someone is watching."""
     return stderr().status(f"{on} ...")
+
+
+def arena_said(memory: Mapping[str, Any]) -> str:
+    """One line on a memory plan.
+
+    >>> arena_said({"arena_bytes": 10400, "lower_bound_bytes": 9760, "optimal": True})
+    'arena 10,400 B, the smallest there is; in use at once 9,760 B (gap 6.2%)'
+    """
+    arena, bound = memory["arena_bytes"], memory["lower_bound_bytes"]
+    known = ", the smallest there is" if memory["optimal"] else ""
+    return f"arena {arena:,} B{known}; in use at once {bound:,} B (gap {(arena - bound) / max(arena, 1):.1%})"

@@ -22,7 +22,7 @@ from edgesmith.cli.options import (
     Repeats,
     Trust,
 )
-from edgesmith.cli.output import as_json, readings, say, stderr, table, working
+from edgesmith.cli.output import arena_said, as_json, readings, say, stderr, table, working
 from edgesmith.core.budget import Budget
 from edgesmith.core.reading import Reading
 
@@ -71,7 +71,7 @@ def profile(
     ]
     table(["layer", "op", "MACs", "weight bytes", "cycles", "share"], rows, numbers=(2, 3, 4, 5))
     memory = facts["memory"]
-    say(f"\narena {memory['arena_bytes']:,} B (no plan can be below {memory['lower_bound_bytes']:,} B)\n")
+    say(f"\n{arena_said(memory)}\n")
     return readings(found.readings())
 
 

@@ -23,7 +23,7 @@ not shown. A Reading is `core.reading.Reading.to_json()`. All text is shown as t
     trust       {classes*, how: one sentence on noise, blur and calibration,
                 steps*: [{name*, accuracy*, per_class*: [0..1 or null], ece, noise, blur: 0..1 or null}]}
     layers      {kind*: of the cycles, how*, rows*: [{name*, op*, shape: [int], macs*, weight_bytes*, cycles: or null}]}
-    memory      {arena_bytes*, lower_bound_bytes, state_bytes, stack_bytes, ops*: [text],
+    memory      {arena_bytes*, lower_bound_bytes, optimal: bool, state_bytes, stack_bytes, ops*: [text],
                 buffers*: [{name*, offset_bytes*, size_bytes*, first_op*, last_op*: indices into ops, inclusive}]}
     parity      [{relation*, holds*: bool, detail*}]
     reproduce   {commands*: [text], versions: {name: text}, hashes: {name: text}, machine, seconds}
@@ -207,7 +207,7 @@ LAYER = record(
 BUFFER = record({"name": text, "offset_bytes": count, "size_bytes": count, "first_op": count, "last_op": count})
 MEMORY = record(
     {"arena_bytes": count, "ops": listing(text), "buffers": listing(BUFFER)},
-    {"lower_bound_bytes": count, "state_bytes": count, "stack_bytes": count},
+    {"lower_bound_bytes": count, "optimal": flag, "state_bytes": count, "stack_bytes": count},
 )
 REPORT = record(
     {

@@ -54,6 +54,11 @@ class Plan:
             name: self.offsets[buffer.name] + start for buffer in self.buffers for name, start in buffer.tensors.items()
         }
 
+    def facts(self) -> dict[str, int | bool]:
+        """Its size, as manifests and reports say it."""
+        sizes = {"arena_bytes": self.arena_bytes, "lower_bound_bytes": self.lower_bound_bytes}
+        return {**sizes, "optimal": self.optimal}
+
     def scratch_offset(self, index: int) -> int:
         """Byte offset of the scratch of op `index`; 0 when it has none."""
         return self.offsets.get(f"{index}:scratch", 0)

@@ -82,9 +82,10 @@ class Search:
     """
 
     def __init__(self, items: Sequence[Buffer], clashes: Clashes, bound: int, steps: int) -> None:
-        self.items, self.bound, self.steps, self.left = items, bound, steps, steps
-        self.sizes = [align(item.nbytes) for item in items]
-        self.pairs = pairs(items, clashes)
+        self.items = sorted(items, key=lambda item: item.first)
+        self.bound, self.steps, self.left = bound, steps, steps
+        self.sizes = [align(item.nbytes) for item in self.items]
+        self.pairs = pairs(self.items, clashes)
         self.touching: list[list[int]] = [[] for _ in items]
         for index, pair in enumerate(self.pairs):
             self.touching[pair.a].append(index)
