@@ -1,6 +1,6 @@
 """The arena over time as an SVG picture: each buffer a rectangle, ops to the right, bytes upwards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from edgesmith.report.numbers import size
 
 WIDTH, HEIGHT = 1000, 380
 LEFT, RIGHT, TOP, BOTTOM = 64, 8, 14, 30
+TITLE = 40  # above each picture of a document
 LABEL_WIDTH, LABEL_HEIGHT = 6.4, 15  # of a character and of a line, in the picture's units
 
 
@@ -99,9 +100,41 @@ def op_numbers(scale: Scale) -> Iterator[Markup]:
         yield Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(x, HEIGHT - 10, op)
 
 
-def timeline(memory: dict[str, Any]) -> Markup:
-    """The picture of a validated report's `memory`."""
-    scale = Scale(len(memory["ops"]), memory["arena_bytes"])
+def timeline(memory: dict[str, Any], top_bytes: int = 0) -> Markup:
+    """The picture of a validated report's `memory`.
+
+    Args:
+        top_bytes: what the upper edge stands for; by default the arena.
+    """
+    scale = Scale(len(memory["ops"]), max(top_bytes, memory["arena_bytes"]))
     parts = [*grid(memory, scale), *(rectangle(b, memory, scale) for b in memory["buffers"]), *op_numbers(scale)]
     head = Markup('<svg class="timeline" viewBox="0 0 {} {}" role="img" aria-label="Arena over the ops">')
     return head.format(WIDTH, HEIGHT) + Markup("\n").join(parts) + Markup("</svg>")
+
+
+def document(panels: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """An SVG file of several memories below one another, at one scale of bytes, each with its title."""
+    top, step = max(memory["arena_bytes"] for _, memory in panels), HEIGHT + TITLE
+    head = Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}">\n<style>{}</style>\n')
+    parts = [
+        head.format(WIDTH, step * len(panels), Markup(STYLE)),
+        Markup('<rect class="page" width="100%" height="100%"/>'),
+    ]
+    for index, (title, memory) in enumerate(panels):
+        words = Markup('<text class="title" x="{}" y="{}">{}</text>\n')
+        parts.append(words.format(LEFT, index * step + TITLE - 12, title))
+        inner = timeline(memory, top).replace("<svg ", Markup('<svg y="{}" width="{}" height="{}" '), 1)
+        parts.append(inner.format(index * step + TITLE, WIDTH, HEIGHT))
+    return str(Markup("\n").join(parts)) + "\n</svg>\n"
+
+
+STYLE = """
+text { font: 12px system-ui, sans-serif; fill: #1d2733; }
+.title { font-size: 15px; font-weight: 650; }
+.tick { fill: #66717f; }
+.strong { fill: #1d2733; font-weight: 650; }
+.grid { stroke: #dfe4ea; }
+.peak { stroke: #66717f; stroke-dasharray: 4 4; }
+.page { fill: #ffffff; }
+.buffer rect { fill: #cfe3f6; stroke: #5b97cf; }
+"""

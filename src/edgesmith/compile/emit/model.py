@@ -99,13 +99,18 @@ def bind(graph: Graph, folders: Sequence[str]) -> Program:
     )
 
 
-def _arranged(graph: Graph, kernels: Kernels) -> tuple[Graph, Kernels, Plan]:
-    """The ops in the better of two orders, as given or by `best_order`, with the memory plan of it."""
-    demands = Demands(
+def demands_of(kernels: Kernels) -> Demands:
+    """What these kernels, one per op, need of memory and allow."""
+    return Demands(
         {i: k.scratch_bytes for i, k in enumerate(kernels) if k},
         {i: k.lead_bytes for i, k in enumerate(kernels) if k and k.lead_bytes is not None},
         {i for i, k in enumerate(kernels) if k and k.in_place},
     )
+
+
+def _arranged(graph: Graph, kernels: Kernels) -> tuple[Graph, Kernels, Plan]:
+    """The ops in the better of two orders, as given or by `best_order`, with the memory plan of it."""
+    demands = demands_of(kernels)
     order = best_order(graph, demands)
     again, placed = permuted(graph, order), plan(permuted(graph, order), demands.permuted(order))
     changed = order != tuple(range(len(order)))

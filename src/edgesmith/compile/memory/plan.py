@@ -105,7 +105,7 @@ def plan(graph: Graph, demands: Demands | None = None) -> Plan:
     """
     ways = [(problem, greedy(problem)) for problem in problems(graph, demands or Demands())]
     ways.sort(key=lambda way: extent(way[0].items, way[1][0].offsets))
-    found = [improved(*ways[0]), *(_plan(problem, placements[0]) for problem, placements in ways[1:])]
+    found = [improved(*ways[0]), *(settled(problem, placements[0]) for problem, placements in ways[1:])]
     return min(found, key=lambda plan: (plan.arena_bytes, not plan.optimal))
 
 
@@ -143,14 +143,15 @@ def improved(problem: Problem, placements: Sequence[Placement]) -> Plan:
     best = searched(problem, placements[0], STEPS // 8)  # settles most chains at once
     for one in placements:
         if best.optimal:
-            return _plan(problem, best)
+            return settled(problem, best)
         offsets = promoted(one, problem.clashes, bound, BUFFERS_PLACED // len(placements))
         if extent(items, offsets) < extent(items, best.offsets):
             best = replace(one, offsets=offsets, way=f"{one.way}, improved", optimal=extent(items, offsets) == bound)
-    return _plan(problem, searched(problem, best, STEPS))
+    return settled(problem, searched(problem, best, STEPS))
 
 
-def _plan(problem: Problem, best: Placement) -> Plan:
+def settled(problem: Problem, best: Placement) -> Plan:
+    """The plan that a placement is."""
     arena = extent(problem.items, best.offsets)
     optimal = best.optimal or arena == problem.bound
     return Plan(problem.items, best.offsets, arena, problem.bound, best.way, optimal, problem.settled)

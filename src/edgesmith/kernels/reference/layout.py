@@ -27,6 +27,9 @@ VARIANTS: Mapping[str, Variant] = {
     **dict.fromkeys(("conv2d", "conv2d_s8", "depthwise_conv2d_s8"), RASTER),
     **dict.fromkeys(("max_pool2d", "avg_pool2d", "avg_pool2d_s8"), RASTER),
     **dict.fromkeys(("linear", "linear_s8"), ROWS),
+    "quantize": Variant(
+        lead_bytes=lambda values: 0
+    ),  # a float is read before its byte is written, which is no further on
     "gru_s8": _times("hidden", 1),  # the int8 form of the state
     "log_mel_s8": _times("n_fft", 8, frames_lead_bytes),  # (real, imaginary) pairs of int32
     "neighbours": _times("k", 8),  # the nearest so far and their labels
