@@ -2,6 +2,7 @@
 
 import io
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from edgesmith.report import build, summary
 from edgesmith.report.comparison import rows
 from edgesmith.report.pareto import front, pareto
 from edgesmith.report.sections import confusion, layers, trust
-from edgesmith.report.timeline import live_bytes, timeline
+from edgesmith.report.timeline import document, live_bytes, timeline
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def candidates(rng, count):
@@ -124,6 +127,18 @@ def test_the_picture_draws_every_buffer_to_scale_and_apart(sample):
     for i in range(len(found)):
         across = (left < right[i]) & (right > left[i]) & (top < bottom[i]) & (bottom > top[i])
         assert across.sum() == 1, "a buffer overlaps only itself"
+
+
+def test_pictures_of_one_document_have_one_scale(sample):
+    """Half the memory is half as high; the file stands for itself, and titles are text."""
+    memory = sample["memory"]
+    half = {**memory, "arena_bytes": memory["arena_bytes"] // 2, "buffers": []}
+    root = ElementTree.fromstring(document([("before & <b>", memory), ("after", half)]))
+    assert [text.text for text in root.iter(f"{SVG}text") if text.get("class") == "title"] == ["before & <b>", "after"]
+    _, first, second = root.iter(f"{SVG}svg")
+    tops = [float(next(e for e in part if e.get("class") == "peak").get("y1")) for part in (first, second)]
+    bottom = float(next(e for e in first if e.get("class") == "grid").get("y1"))
+    assert (bottom - tops[1]) * 2 == pytest.approx(bottom - tops[0], rel=0.01)
 
 
 def test_live_bytes_count_what_each_op_needs():
