@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from compile.programs import bound, disagreement, load, samples
 from compile.wiring import inception, random_wiring
-from edgesmith.compile.emit.model import bind
+from edgesmith.compile.emit.model import bind, demands_of
 from edgesmith.compile.memory import order as ordering
 from edgesmith.compile.memory.order import beam, best_order, exact, model, permuted
 from edgesmith.compile.memory.plan import plan
 from edgesmith.compile.memory.storage import Demands
 from edgesmith.core.graph import Graph, Op, Tensor
-from edgesmith.core.ops import interpret
+from edgesmith.kernels.abi import select
 
 MOVED = ("permute", "matmul_s8", "lookup", "add_s8")
 
@@ -125,22 +126,23 @@ def test_wide_graphs_fall_back_on_a_beam(monkeypatch):
     assert seen.peak(order) <= seen.peak(range(len(graph.ops)))
 
 
-@pytest.mark.parametrize("graph", [random_wiring(0, 12), inception(0)], ids=["random wiring", "inception"])
-def test_a_bound_program_takes_the_better_order_and_computes_the_same(graph):
+@pytest.mark.parametrize("graph", [random_wiring(0, 8), inception(0)], ids=["random wiring", "inception"])
+def test_a_bound_program_takes_the_better_order_and_the_same_each_time(graph):
     program = bind(graph, ("reference",))
     kept = bind(permuted(graph, range(len(graph.ops))), ("reference",))
-    assert program.plan == kept.plan, "the same each time"
+    assert program.plan == kept.plan
     again = bind(program.graph, ("reference",))
     assert again.plan.arena_bytes <= program.plan.arena_bytes <= plan(graph, _demands(graph)).arena_bytes
-    sample = {"in0": np.random.default_rng(0).integers(-128, 128, graph.tensors["in0"].shape).astype(np.int8)}
-    for name, value in interpret(graph, sample).items():
-        np.testing.assert_array_equal(interpret(program.graph, sample)[name], value)
+
+
+def test_c_in_the_better_order_is_numpy_in_the_given(tmp_path):
+    graphs = [random_wiring(0, 8), random_wiring(2, 8), inception(0)]
+    programs = bound(graphs, ("reference",))
+    assert any(p.graph.ops != g.ops for p, g in zip(programs, graphs, strict=True))
+    for graph, runner in zip(graphs, load(programs, tmp_path, sanitize="undefined"), strict=True):
+        assert disagreement(graph, runner, samples(graph, np.random.default_rng(0), 2)) == ""
 
 
 def _demands(graph: Graph) -> Demands:
     """Those of the reference kernels, in the given order."""
-    from edgesmith.kernels.abi import select
-
-    kernels = [select(op, graph.types(op.inputs), graph.types(op.outputs), ("reference",)) for op in graph.ops]
-    leads = {i: k.lead_bytes for i, k in enumerate(kernels) if k and k.lead_bytes is not None}
-    return Demands({i: k.scratch_bytes for i, k in enumerate(kernels) if k}, leads)
+    return demands_of([select(op, graph.types(op.inputs), graph.types(op.outputs), ("reference",)) for op in graph.ops])
