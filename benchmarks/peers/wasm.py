@@ -3,7 +3,7 @@
     npm install onnxruntime-web        # in some folder, with Node 20 or later
     python benchmarks/peers/wasm.py --npm FOLDER [NAME ...] [--repeats 200]
 
-In Node, one process runs ours and the peer in turns on the same input, one thread each: the peer is ONNX Runtime Web's
+In Node, one process runs ours and the peer in turns on the same floats, one thread each: the peer is ONNX Runtime Web's
 WebAssembly with SIMD on the QDQ int8 model that ONNX Runtime quantizes (`x86.py`), ours the emitted module through the
 emitted script. In Python, the same module in wasmtime, the module of plain C (kernels of reference/ alone, vectorised
 by the compiler) and our x86-64 program run in turns; entering each costs some microseconds. Medians, and medians of the
@@ -34,6 +34,7 @@ from edgesmith.compile.emit.model import bind
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
+from edgesmith.core.interface import random_input
 from edgesmith.programs import random_task
 from edgesmith.realize import samples_of
 from edgesmith.run.wasm import Wasm
@@ -51,7 +52,7 @@ ort.env.logLevel = "error";
 const numbers = JSON.parse(await readFile("input.json"));
 const session = await ort.InferenceSession.create(new Uint8Array(await readFile("int8.onnx")));
 const feed = { [session.inputNames[0]]: new ort.Tensor("float32", Float32Array.from(numbers.float), numbers.shape) };
-const model = await load(), given = { [description.inputs[0].name]: Int8Array.from(numbers.stored) };
+const model = await load(), given = { [description.inputs[0].name]: Float32Array.from(numbers.stored) };
 const times = { ours: [], theirs: [] };
 const turn = async () => {
   let start = performance.now();
@@ -115,7 +116,7 @@ def in_wasmtime(graph: Graph, repeats: int) -> dict[str, Any]:
     """Ours, plain C and native C in one Python process."""
     target = targets.load("wasm")
     rng = np.random.default_rng(0)
-    given = {name: rng.integers(-128, 128, graph.tensors[name].shape).astype(np.int8) for name in graph.inputs}
+    given = {name: random_input(graph, name, rng) for name in graph.inputs}
     here = native(graph)
     (wanted,) = here.run(given).values()
     calls: dict[str, Callable[[], Any]] = {"native": here.prepared(given)}
