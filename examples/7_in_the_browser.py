@@ -1,4 +1,4 @@
-"""A net in the browser: one folder with a .wasm, the script that loads it, and a page to draw on; proven in wasmtime."""
+"""A net in the browser: a folder with a .wasm, the script that loads it, and a page to draw on; proven in wasmtime."""
 
 import tempfile
 from pathlib import Path

@@ -6,7 +6,8 @@ Both programs come from the same graph and the same compiler, with -O3 and the c
 kernels of reference/ alone. Each inference must equal numpy bit for bit. The Cortex-A72 (Raspberry Pi 4) has no dot
 product, the Cortex-A76 (Raspberry Pi 5) does. Criterion, fixed before the run: at most a third of plain C's
 instructions on every net and core. "of_the_limit" is 1/16 instruction per multiply-accumulate (SDOT) or 3/16 (SMULL,
-SMLAL2 and SADALP take 16 of them in 3) over ours. Writes benchmarks/results/neon.json; nets that are not named keep their entry.
+SMLAL2 and SADALP take 16 of them in 3) over ours. Writes benchmarks/results/neon.json; nets that are not named keep
+their entry.
 """
 
 import argparse
