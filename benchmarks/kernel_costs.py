@@ -31,6 +31,7 @@ from edgesmith.core.atomic import write_file
 from edgesmith.core.cache import cache_folder
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.target import Target
+from edgesmith.cost import has_tables
 from edgesmith.cost.code import code_size
 from edgesmith.cost.memory import call_features, constant_bytes, list_bytes
 from edgesmith.emulate import cost
@@ -77,7 +78,7 @@ def boards() -> list[Target]:
     found: dict[str, Target] = {}
     for name in targets.names():
         target = targets.load(name)
-        if target.emulated:
+        if target.emulated and has_tables(target):
             found.setdefault(target.core, target)
     return list(found.values())
 

@@ -1,11 +1,11 @@
-"""Random small networks: numpy, C on this machine and C on emulated boards give every bit alike."""
+"""Random small networks: numpy, C on this machine, on emulated boards and in wasmtime give every bit alike."""
 
 import numpy as np
 import pytest
 
 from compile.programs import bound, disagreement, load, samples
 from edgesmith import targets
-from edgesmith.build import HOST_KERNELS, bind_for, firmware
+from edgesmith.build import HOST_KERNELS, bind_for, firmware, on_target
 from edgesmith.core.artifact import graph_files, graph_from
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops import interpret
@@ -13,7 +13,8 @@ from edgesmith.run.emulated import Emulated
 from random_modules import module_graph
 from random_networks import network
 
-BOARDS = ("nucleo-l4r5zi", "stm32f103", "rp2040", "nrf5340")  # Cortex-M4, M3, M0+, M33
+# Cortex-M4, M3, M0+, M33; AArch64 with and without dot product, RISC-V, WebAssembly
+BOARDS = ("nucleo-l4r5zi", "stm32f103", "rp2040", "nrf5340", "raspberry-pi-5", "raspberry-pi-4", "esp32c3", "wasm")
 BATCH = 25  # networks a build
 
 
@@ -22,6 +23,9 @@ def on_board(graph: Graph, board: str, inputs, folder) -> str:
     target = targets.load(board)
     compiled = bind_for(graph, target)
     face = compiled.program.interface
+    if target.isa == "wasm":
+        with on_target(compiled, folder) as runner:
+            return disagreement(graph, runner, inputs)
     linked = firmware(compiled, folder, roomy=True)
     if linked.symbol("arena").size_bytes != face.arena_bytes:
         return f"arena: predicted {face.arena_bytes}, linked {linked.symbol('arena').size_bytes}"
@@ -53,8 +57,8 @@ def test_numpy_is_c_on_this_machine(make, folders, repeats, tmp_path):
 @pytest.mark.soak
 @MAKERS
 def test_numpy_is_c_on_emulated_boards_in_exactly_the_predicted_memory(make, repeats, tmp_path):
-    """Each network on one board, the boards in turn; touches outside the board's memory fault."""
-    for seed in range(repeats(6, 500)):
+    """Each network on one board, the boards in turn; touches outside the program's memory fault."""
+    for seed in range(repeats(len(BOARDS), 500)):
         graph = make(seed)
         inputs = samples(graph, np.random.default_rng(seed), 2)
         board = BOARDS[seed % len(BOARDS)]

@@ -1,12 +1,13 @@
-"""Count what whole int8 nets execute on emulated AArch64 cores: our NEON kernels against plain C that the compiler vectorises.
+"""Count what whole int8 nets execute on emulated AArch64 cores: NEON kernels against C that the compiler vectorises.
 
     python benchmarks/kernels/neon.py [NAME ...]
 
 Both programs come from the same graph and the same compiler, with -O3 and the core's flags; the plain one takes the
 kernels of reference/ alone. Each inference must equal numpy bit for bit. The Cortex-A72 (Raspberry Pi 4) has no dot
-product, the Cortex-A76 (Raspberry Pi 5) does. Criterion, fixed before the run: at most a third of plain C's instructions
-on every net and core. "of_the_limit" is 1/16 instruction per multiply-accumulate (SDOT) or 3/16 (SMULL, SMLAL2 and SADALP
-take 32 of them in 6) over ours. Writes benchmarks/results/neon.json; nets that are not named keep their entry.
+product, the Cortex-A76 (Raspberry Pi 5) does. Criterion, fixed before the run: at most a third of plain C's
+instructions on every net and core. "of_the_limit" is 1/16 instruction per multiply-accumulate (SDOT) or 3/16 (SMULL,
+SMLAL2 and SADALP take 16 of them in 3) over ours. Writes benchmarks/results/neon.json; nets that are not named keep
+their entry.
 """
 
 import argparse
@@ -111,7 +112,7 @@ def main() -> None:
     document = {
         "unit": "per_mac: instructions per multiply-accumulate, counted on the emulated core (kind: emulated)",
         "estimated_ms": "one issue slot an instruction, two a cycle: an assumption (kind: estimated, error not known)",
-        "criterion": "at most a third of the instructions of plain C, vectorised by the compiler, on every net and core",
+        "criterion": "at most a third of the instructions of compiler-vectorised C, on every net and core",
         "holds": all(net[board]["holds"] for net in nets.values() for board in BOARDS),
         "nets": nets,
         "command": shlex.join(["python", *sys.argv]),

@@ -15,7 +15,7 @@ from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.interface import random_input
 from edgesmith.core.reading import Kind, Reading
 from edgesmith.core.target import Target
-from edgesmith.cost import OpCost, op_costs, totals
+from edgesmith.cost import OpCost, has_tables, op_costs, totals
 from edgesmith.emulate import Call, cost
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
@@ -151,7 +151,7 @@ def _executed(program: Program, target: Target, predicted: Sequence[OpCost]) -> 
 
 def _predicted(program: Program, target: Target, predicted: Sequence[OpCost]) -> Execution:
     readings = totals(program, predicted, target)
-    instructions = sum(op.instructions for op in predicted) if target.cycle_model.cycles else None
+    instructions = sum(op.instructions for op in predicted) if has_tables(target) else None
     return Execution("estimated", readings[2].how, [op.cycles for op in predicted], readings, instructions)
 
 

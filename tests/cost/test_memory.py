@@ -12,7 +12,7 @@ from edgesmith.cost.memory import struct_bytes
 from edgesmith.targets.machine import is_here
 from kernels.calling import struct_of
 
-BOARDS = ("rp2040", "stm32f103", "nucleo-l4r5zi", "stm32h743", "nrf5340", "esp32c3")
+BOARDS = ("rp2040", "stm32f103", "nucleo-l4r5zi", "stm32h743", "nrf5340", "esp32c3", "raspberry-pi-4", "raspberry-pi-5")
 
 
 def linked(graph, board, folder):

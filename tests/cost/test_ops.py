@@ -10,7 +10,7 @@ import pytest
 from cost.nets import random_net
 from edgesmith import targets
 from edgesmith.build import bind_for, firmware
-from edgesmith.cost import op_costs, totals
+from edgesmith.cost import has_tables, op_costs, totals
 from edgesmith.cost.ops import peak_bytes, peak_index
 from edgesmith.cost.totals import count_error
 from edgesmith.emulate import cost
@@ -102,8 +102,9 @@ def test_a_float_table_of_another_kind_of_core_is_not_used():
     assert soft[0].error is None and soft[0].cycles > op_costs(program, known)[0].cycles
 
 
-def test_a_target_without_a_cycle_table_is_predicted_from_throughput():
-    target = targets.load("wasm")
+@pytest.mark.parametrize("name", ["wasm", "raspberry-pi-5", "esp32c3"])
+def test_a_target_without_tables_is_predicted_from_throughput(name):
+    target = targets.load(name)
     compiled = bind_for(random_net(10, "int8"), target)
     ops = op_costs(compiled.program, target)
     latency = totals(compiled.program, ops, target)[2]
@@ -119,6 +120,7 @@ def test_tables_were_measured_on_the_kernels_as_they_are(path):
     assert not stale, f"run python benchmarks/kernel_costs.py; these changed: {sorted(stale)}"
 
 
-def test_every_emulated_core_has_a_table():
-    cores = {target.core for target in map(targets.load, targets.names()) if target.emulated}
+def test_every_core_that_is_predicted_from_tables_has_one():
+    cores = {target.core for target in map(targets.load, targets.names()) if has_tables(target)}
+    assert cores >= {"cortex-m0+", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"}
     assert cores <= {path.stem for path in TABLES}

@@ -49,6 +49,11 @@ class OpCost:
     error: float | None
 
 
+def has_tables(target: Target) -> bool:
+    """Whether instructions are predicted kernel by kernel, from tables measured on the Cortex-M cores."""
+    return target.isa == "thumb" and bool(target.cycle_model.cycles)
+
+
 def op_costs(program: Program, target: Target) -> tuple[OpCost, ...]:
     """The cost of every op, in order; an op that moves nothing costs nothing."""
     peaks = peak_bytes(program)
@@ -76,7 +81,7 @@ def _execution(
     """Instructions, cycles and the relative error of the instructions."""
     elements = inputs[0].size + sum(tensor.size for tensor in outputs)
     is_float = any(tensor.dtype == "float32" for tensor in (*inputs, *outputs))
-    if not target.cycle_model.cycles:
+    if not has_tables(target):
         return 0.0, _throughput(op.kind, macs, elements, is_float, target), None
     line = form(op, inputs, outputs, kernel)
     if entry := _measured(key(kernel, line), target, is_float):

@@ -8,7 +8,7 @@ from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.cost.code import library_bytes
 from edgesmith.cost.memory import call_bytes, constant_bytes, flash_bytes, stack_bytes, static_ram_bytes
-from edgesmith.cost.ops import OpCost
+from edgesmith.cost.ops import OpCost, has_tables
 from edgesmith.emulate import cost
 from edgesmith.targets.machine import is_here
 
@@ -56,7 +56,7 @@ def latency(ops: Sequence[OpCost], target: Target) -> Reading:
     """Milliseconds of one inference."""
     cycles = sum(op.cycles for op in ops)
     value = cycles / target.clock_hz * 1e3
-    if not target.cycle_model.cycles:
+    if not has_tables(target):
         how = "cycles per multiply-accumulate and element, rough; error unknown"
         return Reading(value, "ms", "estimated", how, None)
     counted = count_error(ops)

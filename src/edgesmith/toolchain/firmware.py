@@ -132,10 +132,14 @@ def _memories(target: Target, flash_bytes: int | None, ram_bytes: int | None) ->
             "RISC-V target, or AArch64. Use compile_library for this machine, compile_wasm for WebAssembly."
         )
     flash, ram = target.memory("flash"), target.memory("ram")
-    return (
-        replace(flash, size_bytes=flash_bytes or flash.size_bytes),
-        replace(ram, size_bytes=ram_bytes or ram.size_bytes),
-    )
+    return _enlarged(flash, flash_bytes, ram), _enlarged(ram, ram_bytes, flash)
+
+
+def _enlarged(memory: Memory, size_bytes: int | None, other: Memory) -> Memory:
+    """With another size, but no further than to where the other memory begins."""
+    size = size_bytes or memory.size_bytes
+    room = other.origin - memory.origin
+    return replace(memory, size_bytes=min(size, room) if room > 0 else size)
 
 
 def _flags(target: Target) -> list[str]:

@@ -52,7 +52,7 @@ def _port(tensor: Tensor) -> dict[str, Any]:
 
 
 def _key(name: str) -> str:
-    return name if name.isidentifier() and name.isascii() else json.dumps(name)
+    return name if name.isidentifier() and name.isascii() else _in_script(name)
 
 
 def _variable(port: Port) -> str:
