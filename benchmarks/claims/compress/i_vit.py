@@ -3,8 +3,8 @@
 Three nets trained from scratch (seeds 0, 1, 2). Accuracy is that of the compiled C on 5,000 test images. Speed is float
 against integers on one core, the Cortex-M4 with its float unit, emulated; both programs are this project's C, whose
 float layers are plain loops (about 8 cycles a multiply-accumulate; VFMA alone takes 3). Criteria, fixed before the
-run: accuracy at most 0.5 points below float, before and after fine-tuning on 8,192 images; one calibration image at most
-1 point below float; cycles at most 1/3.7 of float's; constants at most 1/3.5; no float instruction in the program.
+run: accuracy at most 0.5 points below float, before and after fine-tuning on 8,192 images; one calibration image at
+most 1 point below float; cycles at most 1/3.7 of float's; constants at most 1/3.5; no float instruction in the program.
 """
 
 import sys
