@@ -200,19 +200,20 @@ def _norm_curves() -> dict[str, Any]:
     return found
 
 
-def draw(data: dict[str, Any]) -> None:
-    """The pictures of docs/transformers/."""
+def charts(data: dict[str, Any]) -> dict[str, str]:
+    """The pictures of docs/transformers/ by name, as SVG."""
     titles = {
         "exp": ("Shift exponential: relative error", "x", "error", False),
         "gelu": ("GELU in int8: error", "x", "error", False),
         "softmax": ("Softmax in int8: largest error of a probability", "spread of the scores", "error", True),
         "layer_norm": ("Layer norm in int8: root mean square error", "spread of a row, steps of x", "error", True),
     }
-    PICTURES.mkdir(exist_ok=True)
+    found = {}
     for name, (title, across, up, logarithmic) in titles.items():
         series = {k: v for k, v in data["curves"][name].items() if not k.startswith("lambda")}
         lines = [Curve(label, series["x"], y) for label, y in series.items() if label != "x"]
-        write_file(PICTURES / f"{name}.svg", chart(title, across, up, lines, logarithmic))
+        found[name] = chart(title, across, up, lines, logarithmic)
+    return found
 
 
 def table(data: dict[str, Any]) -> list[str]:
@@ -235,7 +236,9 @@ def main() -> None:
         shape = {"tokens": TOKENS, "width": WIDTH, "board": BOARD}
         write_file(RESULT, json.dumps({**shape, "forms": forms, "nets": programs, "curves": curves()}, indent=1) + "\n")
     data = json.loads(RESULT.read_text())
-    draw(data)
+    PICTURES.mkdir(exist_ok=True)
+    for name, document in charts(data).items():
+        write_file(PICTURES / f"{name}.svg", document)
     print("\n".join([*table(data), *net_table(data)]))
 
 
