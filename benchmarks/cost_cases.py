@@ -193,6 +193,12 @@ def shift_rows(kind: str) -> Maker:
     return make
 
 
+def argmax(rng: Rng) -> Case:
+    """Classes of pixels."""
+    make = s8 if rng.random() < 0.5 else f32
+    return Case("argmax", [make(rng, log_size(rng, 1, 400), log_size(rng, 2, 100))], [], {})
+
+
 def i_layer_norm_s8(rng: Rng) -> Case:
     """I-LayerNorm of rows of int8."""
     usual = norm_s8("layer_norm_s8")(rng)
@@ -408,6 +414,7 @@ CASES: Mapping[str, Maker] = {
     "softmax_s8": softmax_s8,
     "layer_norm_s8": norm_s8("layer_norm_s8"),
     "rms_norm_s8": norm_s8("rms_norm_s8"),
+    "argmax": argmax,
     "i_layer_norm_s8": i_layer_norm_s8,
     **{kind: shift_rows(kind) for kind in ("shiftmax_s8", "shift_gelu_s8", "gelu_delta_s8", "single_pass_softmax_s8")},
     "avg_pool2d_s8": pool("avg_pool2d_s8"),

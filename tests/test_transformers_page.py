@@ -1,4 +1,4 @@
-"""docs/transformers.md says what benchmarks/results/transformer_forms.json holds, and the pictures are drawn from it."""
+"""docs/transformers.md says what was measured (transformer_forms.json), and its pictures are drawn from that."""
 
 import importlib.util
 import json
