@@ -11,7 +11,6 @@ from edgesmith.core.ops.elementwise_s8 import X_ZERO
 from edgesmith.core.ops.fixed import clamp, requant
 from edgesmith.core.ops.linear import REQUANT, Y_ZERO
 from edgesmith.core.ops.pooling import MOST_ADDENDS
-
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 MOST_CLASSES = 256  # of an argmax: its index is a byte
