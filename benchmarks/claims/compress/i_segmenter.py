@@ -21,7 +21,7 @@ from transformers import SEEDS, figures, float_program, float_score, integer, in
 
 NET = "scenes-segmenter"
 TUNE = Recipe(epochs=1, batch=32, learning_rate=2e-4, weight_decay=0.05, train_samples=2048)
-BIASES = "beside its int8 weights every output channel keeps 9 bytes of bias and requantizer, which weigh most at widths of 48"
+BIASES = "beside int8 weights every output channel keeps 9 bytes of bias and requantizer, much at widths of 48"
 
 
 def main() -> None:

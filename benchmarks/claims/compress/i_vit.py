@@ -32,7 +32,7 @@ from transformers import (
 
 NET = "fashion-vit"
 TUNE = Recipe(epochs=1, batch=128, learning_rate=2e-4, weight_decay=0.05, train_samples=8192)
-BIASES = "beside its int8 weights every output channel keeps 9 bytes of bias and requantizer, which weigh most at widths of 48"
+BIASES = "beside int8 weights every output channel keeps 9 bytes of bias and requantizer, much at widths of 48"
 FASTER = "ShiftGELU and Shiftmax take a quarter of the integer program; tables in their place reach it"
 
 
