@@ -170,6 +170,41 @@ def softmax_s8(rng: Rng) -> Case:
     return Case("softmax_s8", [x], [tables.softmax_table(0.1, n)], {})
 
 
+def shift_rows(kind: str) -> Maker:
+    """Shift and single-pass forms over rows of int8."""
+    exponent = {"exp_multiplier": 1_100_000, "exp_shift": 14}
+    fixed = {"y_zero": -4, **scaled(2.0**-13)}
+    relu = {"relu_multiplier": 1_500_000, "relu_shift": 9}
+    attrs = {
+        "shiftmax_s8": exponent,
+        "shift_gelu_s8": {"x_zero": 3, **exponent, **fixed},
+        "gelu_delta_s8": {"x_zero": 3, **exponent, **relu, **fixed},
+        "single_pass_softmax_s8": {},
+    }[kind]
+
+    def make(rng: Rng) -> Case:
+        n = log_size(rng, 2, 200)
+        x = s8(rng, 1 if rng.random() < 0.5 else log_size(rng, 2, 60), n)
+        if kind == "single_pass_softmax_s8":
+            table = tables.softmax_table(0.1, n)
+            return Case(kind, [x], [table], {"unit_bits": int(table[0]).bit_length() - 1})
+        return Case(kind, [x], [tables.gelu_delta_table()] if kind == "gelu_delta_s8" else [], attrs)
+
+    return make
+
+
+def argmax(rng: Rng) -> Case:
+    """Classes of pixels."""
+    make = s8 if rng.random() < 0.5 else f32
+    return Case("argmax", [make(rng, log_size(rng, 1, 400), log_size(rng, 2, 100))], [], {})
+
+
+def i_layer_norm_s8(rng: Rng) -> Case:
+    """I-LayerNorm of rows of int8."""
+    usual = norm_s8("layer_norm_s8")(rng)
+    return Case("i_layer_norm_s8", usual.live, usual.constants, scaled(2.0**-20))
+
+
 def rows_f32(kind: str, vectors: int) -> Maker:
     """Norms and softmax of rows of floats."""
 
@@ -379,6 +414,9 @@ CASES: Mapping[str, Maker] = {
     "softmax_s8": softmax_s8,
     "layer_norm_s8": norm_s8("layer_norm_s8"),
     "rms_norm_s8": norm_s8("rms_norm_s8"),
+    "argmax": argmax,
+    "i_layer_norm_s8": i_layer_norm_s8,
+    **{kind: shift_rows(kind) for kind in ("shiftmax_s8", "shift_gelu_s8", "gelu_delta_s8", "single_pass_softmax_s8")},
     "avg_pool2d_s8": pool("avg_pool2d_s8"),
     "max_pool2d": pool("max_pool2d"),
     "reduce_sum_s8": reduction("reduce_sum_s8"),
@@ -413,6 +451,8 @@ CASES: Mapping[str, Maker] = {
     "gelu": elementwise("gelu"),
     **{kind: elementwise(kind, positive=True) for kind in ("sqrt", "rsqrt", "log")},
     "softmax": rows_f32("softmax", 0),
+    "shiftmax": rows_f32("shiftmax", 0),
+    "shift_gelu": rows_f32("shift_gelu", 0),
     "layer_norm": rows_f32("layer_norm", 2),
     "rms_norm": rows_f32("rms_norm", 1),
     "affine": rows_f32("affine", 2),

@@ -134,7 +134,7 @@ def graph_of(group: Sequence[Sample]) -> Graph:
 def measure(group: Sequence[Sample], target: Target) -> tuple[list[dict[str, int]], int]:
     """Class counts of each sample, and the stack of all; from the cache when the same was measured before."""
     facts = [(s.op.kind, sorted(s.op.attrs.items()), [t.shape for t in s.inputs], s.inputs[0].dtype) for s in group]
-    known = repr([facts, digest(group[0].kernel.source), target.core, target.compiler_flags])
+    known = repr(["by name", facts, digest(group[0].kernel.source), target.core, target.compiler_flags])
     path = cache_folder() / "kernel-counts" / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.json"
     if path.is_file():
         counts, stack = json.loads(path.read_text())
@@ -153,7 +153,10 @@ def run(group: Sequence[Sample], target: Target) -> tuple[list[dict[str, int]], 
         with Emulated(built, compiled.program.interface, target, layers=len(group)) as board:
             board.run(inputs)
             assert board.last is not None
-            return [board.last.by_layer[i] for i in range(len(group))], board.last.stack_bytes
+            place = {
+                op.name: i for i, op in enumerate(compiled.graph.ops)
+            }  # the plan may have put them in another order
+            return [board.last.by_layer[place[s.op.name]] for s in group], board.last.stack_bytes
 
 
 def fit(group: Sequence[Sample], counts: Sequence[dict[str, int]]) -> tuple[dict[str, dict[str, float]], list[float]]:

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,26 @@ from edgesmith.compress.quantize.i_vit import annotate_forms
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode
-from edgesmith.core.ops import interpret
+from edgesmith.core.ops import interpret, macs
 from edgesmith.core.ops.forms import Forms
 from edgesmith.core.ops.shift import LOG2_E, shift_exp
-from edgesmith.lower import lower
+from edgesmith.lower import channels_last_input, lower, with_normalize
 
 sys.path.insert(0, str(Path(__file__).parent / "claims"))
 from plots import Curve, chart
-from transformers import BOARD, figures
+from transformers import BOARD, figures, float_program, trained
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "transformer_forms.json"
 PICTURES = ROOT / "docs" / "transformers"
 TOKENS, WIDTH = 64, 64
 SHAPE = (1, TOKENS, WIDTH)
+WHOLE: dict[str, Forms | None] = {
+    "float32": None,
+    "int8, tables (ptq)": Forms(),
+    "int8, edge-moe": Forms(softmax="single_pass", gelu="delta"),
+    "int8, i-vit": Forms(softmax="shift", gelu="shift", norm="newton"),
+}
 SAMPLES = 16
 LAMBDA = 3.0
 
@@ -115,6 +122,36 @@ def errors(exact: Graph, program: Graph, x: np.ndarray) -> np.ndarray:
     return outputs(program, x) - outputs(exact, rounded)
 
 
+def nets() -> list[dict[str, Any]]:
+    """Both nets of the zoo, trained with seed 0, in each form: figures of the whole programs."""
+    found = []
+    for net in ("fashion-vit", "scenes-segmenter"):
+        module, task = trained(net, 0)
+        example = (torch.from_numpy(task.calibration.inputs[:1]).float(),)
+        lowered = lower(with_normalize(module, task.normalize), example)
+        for name, forms in WHOLE.items():
+            program = float_program(module, task)
+            if forms:
+                stored = annotate_forms(lowered, task.calibration.inputs[:32], forms, "minmax")
+                program = channels_last_input(integerize(stored))
+            facts = {"net": net, "forms": name, "macs": sum(macs(program, op) for op in program.ops)}
+            found.append({**facts, **{k: v for k, v in asdict(figures(program)).items() if k != "by_kind"}})
+            print(found[-1], flush=True)
+    return found
+
+
+def net_table(data: dict[str, Any]) -> list[str]:
+    """The rows of docs/transformers.md on whole nets."""
+    rows = []
+    for row in data["nets"]:
+        slow = next(r["cycles"] for r in data["nets"] if r["net"] == row["net"] and r["forms"] == "float32")
+        rows.append(
+            f"| {row['net']} | {row['forms']} | {row['cycles'] / 1e6:.2f} M | {slow / row['cycles']:.1f} | "
+            f"{row['flash_bytes']:,} | {row['ram_bytes']:,} | {row['float_instructions']} |"
+        )
+    return rows
+
+
 def curves() -> dict[str, Any]:
     """What the pictures show."""
     x = np.linspace(-8, 0, 321)
@@ -163,19 +200,20 @@ def _norm_curves() -> dict[str, Any]:
     return found
 
 
-def draw(data: dict[str, Any]) -> None:
-    """The pictures of docs/transformers/."""
+def charts(data: dict[str, Any]) -> dict[str, str]:
+    """The pictures of docs/transformers/ by name, as SVG."""
     titles = {
         "exp": ("Shift exponential: relative error", "x", "error", False),
         "gelu": ("GELU in int8: error", "x", "error", False),
         "softmax": ("Softmax in int8: largest error of a probability", "spread of the scores", "error", True),
         "layer_norm": ("Layer norm in int8: root mean square error", "spread of a row, steps of x", "error", True),
     }
-    PICTURES.mkdir(exist_ok=True)
+    found = {}
     for name, (title, across, up, logarithmic) in titles.items():
         series = {k: v for k, v in data["curves"][name].items() if not k.startswith("lambda")}
         lines = [Curve(label, series["x"], y) for label, y in series.items() if label != "x"]
-        write_file(PICTURES / f"{name}.svg", chart(title, across, up, lines, logarithmic))
+        found[name] = chart(title, across, up, lines, logarithmic)
+    return found
 
 
 def table(data: dict[str, Any]) -> list[str]:
@@ -194,11 +232,14 @@ def main() -> None:
     torch.set_num_threads(1)
     if not parser.parse_args().draw:
         forms = [measured(*entry) for entry in FORMS]
+        programs = nets()
         shape = {"tokens": TOKENS, "width": WIDTH, "board": BOARD}
-        write_file(RESULT, json.dumps({**shape, "forms": forms, "curves": curves()}, indent=1) + "\n")
+        write_file(RESULT, json.dumps({**shape, "forms": forms, "nets": programs, "curves": curves()}, indent=1) + "\n")
     data = json.loads(RESULT.read_text())
-    draw(data)
-    print("\n".join(table(data)))
+    PICTURES.mkdir(exist_ok=True)
+    for name, document in charts(data).items():
+        write_file(PICTURES / f"{name}.svg", document)
+    print("\n".join([*table(data), *net_table(data)]))
 
 
 if __name__ == "__main__":

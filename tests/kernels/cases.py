@@ -252,6 +252,10 @@ def i_layer_norm_s8(rng: Rng) -> Case:
     return case("i_layer_norm_s8", [x, gamma, beta], **scaled(rng, 2.0**-20), **bounds(rng))
 
 
+def argmax(rng: Rng) -> Case:
+    return case("argmax", [_any(rng, (*shape_of(rng, 2), size(rng, 1, 256)), ("float32", "int8"))])
+
+
 def shift_gelu_f32(rng: Rng) -> Case:
     limit = {} if rng.random() < 0.5 else {"limit": float(np.float32(rng.random() * 3))}
     return case("shift_gelu", [f32(rng, size(rng), size(rng, 1, 40), scale=3.0)], **limit)
@@ -466,6 +470,7 @@ INTEGER: Mapping[str, Maker] = {
     "div_s8": binary_s8("div_s8", division_scale),
     "rescale_s8": rescale_s8,
     "lookup": lookup,
+    "argmax": argmax,
     "shiftmax_s8": shiftmax_s8,
     "single_pass_softmax_s8": single_pass_softmax_s8,
     "shift_gelu_s8": shift_gelu_s8,

@@ -45,7 +45,20 @@ def norm(b: Builder, call: Call) -> str:
     return b.op("sqrt", total) if order == 2 else total
 
 
+def argmax(b: Builder, call: Call) -> str:
+    """Along one axis, as bytes; ours is of the last."""
+    x = call.tensor("self")
+    if call.get("dim") is None:
+        raise Unsupported("is taken over all entries; need one axis. Name it with dim.")
+    shape = b.shape(x)
+    axis = axis_of(call["dim"], len(shape))
+    rest = tuple(i for i in range(len(shape)) if i != axis)
+    y = b.op("argmax", x if axis == len(shape) - 1 else b.op("permute", x, axes=(*rest, axis)))
+    return b.op("reshape", y, shape=(*shape[:axis], 1, *shape[axis + 1 :])) if call.get("keepdim") else y
+
+
 LOWERINGS: dict[str, Lowering] = {
+    "aten.argmax.default": argmax,
     "aten.sum.default": partial(_reduce, "reduce_sum"),
     "aten.sum.dim_IntList": partial(_reduce, "reduce_sum"),
     "aten.mean.default": partial(_reduce, "reduce_mean"),

@@ -21,7 +21,6 @@ LOWERINGS: Mapping[str, Lowering] = {
 WAYS_ROUND: Mapping[str, str] = {
     "upsample_bilinear2d": "Use nn.Upsample(mode='nearest'), or a transposed convolution.",
     "conv3d": "Use conv2d, with depth as channels.",
-    "argmax": "Return the scores, and take the argmax where they are read.",
     "topk": "Return the scores, and choose where they are read.",
     "cumsum": "Multiply by a constant triangular matrix.",
     "sin": "Compute it once and store it as a buffer.",

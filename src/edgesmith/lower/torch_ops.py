@@ -206,6 +206,7 @@ UNARY: Mapping[str, Callable[[Tensor, Attrs], Tensor]] = {
     "abs": lambda x, a: torch.abs(x),
     "neg": lambda x, a: torch.neg(x),
     "softmax": lambda x, a: torch.softmax(x, -1),
+    "argmax": lambda x, a: x.argmax(-1).to(torch.uint8),
     "shiftmax": lambda x, a: shiftmax(x),
     "shift_gelu": lambda x, a: shift_gelu(x, a["limit"]),
 }

@@ -91,6 +91,7 @@ TESTBEDS = (
         recipe=Recipe(epochs=8, batch=128, learning_rate=2e-3, weight_decay=0.05),
         reference=0.8837,
         seconds=326,
+        shipped=True,
     ),
     Entry(
         name="scenes-segmenter",
@@ -101,8 +102,9 @@ TESTBEDS = (
         dataset="scenes",
         recipe=Recipe(epochs=20, batch=32, learning_rate=2e-3, weight_decay=0.05),
         metric="mean IoU",
-        reference=0.0,
-        seconds=0,
+        reference=0.5231,
+        seconds=583,
+        shipped=True,
     ),
     Entry(
         name="speech-dscnn",

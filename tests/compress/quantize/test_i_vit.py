@@ -144,3 +144,42 @@ def test_bad_settings_are_refused_before_any_work(given):
         i_vit(**given)
     with pytest.raises(BadInput, match="above zero"):
         i_segmenter(limit=0)
+
+
+def test_the_decoder_decides_in_integers(segmenter, tmp_path):
+    """Upsampling by nearest neighbour and argmax: the classes are those of the largest scores, on the board too."""
+    module, task = segmenter
+    scores, classes = (
+        channels_last_input(integerize(i_segmenter(calibration="minmax", decide=decide)(module, task).to_graph()))
+        for decide in (False, True)
+    )
+    x = {classes.inputs[0]: np.moveaxis(task.test.inputs[:1], 1, -1)}
+    (by_score,) = interpret(scores, x).values()
+    (found,) = interpret(classes, x).values()
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, by_score.argmax(axis=1))
+    program = bind_for(classes, BOARD)
+    linked = firmware(program, tmp_path)
+    assert float_use(linked) == ()
+    with Emulated(linked, program.program.interface, BOARD) as board:
+        np.testing.assert_array_equal(next(iter(board.run(x).values())), found)
+
+
+def test_a_class_by_argmax_lowers_and_stays_in_integers():
+    """torch's own argmax, of any axis, on a quantized net."""
+
+    class Classes(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Conv2d(1, 5, 3)
+
+        def forward(self, x):
+            return self.layer(x).argmax(1)
+
+    torch.manual_seed(0)
+    net, x = Classes().eval(), torch.randn(1, 1, 8, 8)
+    graph = lower(net, (x,))
+    np.testing.assert_array_equal(interpret(graph, {graph.inputs[0]: x.numpy()})["argmax"], net(x).numpy())
+    stored = i_vit(calibration="minmax")(net, made_task(8)).to_graph()
+    assert [op.kind for op in integerize(stored).ops if op.kind != "lookup"][-1] == "argmax"
+    assert all(t.dtype != "float32" for t in integerize(stored).tensors.values())

@@ -181,6 +181,8 @@ def _shift_forms() -> list[Case]:
     relu = {"relu_multiplier": 1_500_000, "relu_shift": 9}
     narrow = np.array([[3, 3, 2, 2, 3, 3]], np.int8)
     return [
+        Case("argmax", (reals(3, 6),)),
+        Case("argmax", (int8s(2, 3, 6),)),
         Case("shiftmax", (reals(3, 6) * 4,)),
         Case("shift_gelu", (reals(3, 6) * 4,)),
         Case("shift_gelu", (reals(3, 6) * 4,), {"limit": 1.5}),

@@ -160,6 +160,11 @@ class Builder:
         self.emit(kind, inputs, output, self.format(output), attrs, origin=op)
         self._stored[output] = output
 
+    def plain_result(self, op: Op, kind: str, inputs: Sequence[str]) -> None:
+        """Append the integer form of a source op that makes plain numbers, such as indices."""
+        self.emit(kind, inputs, op.outputs[0], None, origin=op)
+        self._real[op.outputs[0]] = op.outputs[0]
+
     def results(
         self, op: Op, kind: str, inputs: Sequence[str], formats: Sequence[Format], attrs: Mapping[str, Attr]
     ) -> None:

@@ -35,3 +35,8 @@ def reduce_sum(builder: Builder, op: Op) -> None:
         factor /= math.prod(shape[axis] for axis in axes)  # type: ignore[attr-defined]
     attrs = {**kept(op, "axes", "keepdims"), "x_zero": x_format.zero_point, **bounds(op, y)}
     builder.result(op, "reduce_sum_s8", (x,), {**attrs, **requantize(op, factor)})
+
+
+def argmax(builder: Builder, op: Op) -> None:
+    """Integers of one format are in the order of their values."""
+    builder.plain_result(op, "argmax", (builder.int8(op.inputs[0])[0],))

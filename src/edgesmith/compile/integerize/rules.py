@@ -23,12 +23,14 @@ class Rule:
         parameters: inputs that must be constants of the graph.
         plain: inputs that are read as they are: indices.
         wide: inputs that are int16.
+        counts: makes plain integers, which have no format.
     """
 
     emit: Callable[[Builder, Op], None]
     parameters: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
     wide: tuple[str, ...] = ()
+    counts: bool = False
 
 
 MOVING = Rule(movement.move)
@@ -47,6 +49,7 @@ RULES: Mapping[str, Rule] = {
     "avg_pool2d": Rule(reductions.avg_pool2d),
     "reduce_sum": Rule(reductions.reduce_sum),
     "reduce_mean": Rule(reductions.reduce_sum),
+    "argmax": Rule(reductions.argmax, counts=True),
     "softmax": Rule(normalization.softmax),
     "shiftmax": Rule(normalization.shiftmax),
     "shift_gelu": Rule(normalization.shift_gelu),
@@ -66,9 +69,8 @@ RULES: Mapping[str, Rule] = {
 def rule_for(builder: Builder, op: Op) -> Rule | None:
     """The op's rule when everything it reads and makes has a format; None leaves the op in float."""
     rule = RULES.get(op.kind)
-    if rule is None or not all(
-        isinstance(builder.format(name), PerTensor) for name in op.outputs if builder.is_read(name)
-    ):
+    read = [name for name in op.outputs if builder.is_read(name)]
+    if rule is None or not (rule.counts or all(isinstance(builder.format(name), PerTensor) for name in read)):
         return None
     names = ops.spec_of(op).inputs
     variadic = names[-1].endswith("*")

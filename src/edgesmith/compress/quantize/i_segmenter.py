@@ -10,7 +10,9 @@ from edgesmith.compress.quantize.calibrators import Calibration
 from edgesmith.compress.quantize.i_vit import SHIFTS, integer_only
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
+from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.task import Task
+from edgesmith.lower import canonical, lift
 from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
 
@@ -42,6 +44,7 @@ LAMBDA = 3.0  # of 1, 2, 3, 4 and 6 the best on the validation split of the scen
 )
 def i_segmenter(
     limit: float = LAMBDA,
+    decide: bool = False,
     images: int = 0,
     recipe: Recipe | None = None,
     calibration: Calibration = "mse",
@@ -52,6 +55,7 @@ def i_segmenter(
 
     Args:
         limit: lambda: GELU's input is cut off there, so that rare large values do not widen the steps of all others.
+        decide: return each pixel's class, as bytes, instead of a score per class.
         images, recipe, calibration, seed, run: as in `i_vit`.
 
     Raises:
@@ -62,7 +66,8 @@ def i_segmenter(
     quantize = integer_only(replace(SHIFTS, limit=limit), images, recipe, calibration, seed, run)
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
-        return quantize(nearest_upsampling(module), task)
+        made = quantize(nearest_upsampling(module), task)
+        return lift(decided(made.to_graph())) if decide else made
 
     return transform
 
@@ -74,3 +79,20 @@ def nearest_upsampling(module: nn.Module) -> nn.Module:
         if isinstance(part, nn.Upsample) and part.mode != "nearest":
             part.mode, part.align_corners = "nearest", None
     return changed
+
+
+def decided(graph: Graph) -> Graph:
+    """The graph with its only output, (1, classes, h, w), replaced by the largest class: (1, h, w) uint8."""
+    (scores,) = graph.outputs
+    shape = graph.tensors[scores].shape
+    if len(shape) != 4:
+        raise BadInput(f"i_segmenter: the net returns {shape}; need (1, classes, height, width) to decide.")
+    one, classes, height, width = shape
+    moved = replace(graph.tensors[scores], name=f"{scores}.last", shape=(one, height, width, classes))
+    made = Tensor("classes", (one, height, width), "uint8")
+    ops = (
+        Op("permute", (scores,), (moved.name,), {"axes": (0, 2, 3, 1)}, moved.name),
+        Op("argmax", (moved.name,), (made.name,), {}, made.name),
+    )
+    tensors = {**graph.tensors, moved.name: moved, made.name: made}
+    return canonical(replace(graph, tensors=tensors, ops=(*graph.ops, *ops), outputs=(made.name,)))

@@ -14,11 +14,11 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops.forms import Forms, with_forms
 from edgesmith.core.task import Normalize, Task
-from edgesmith.lower import lift, lower, with_normalize
+from edgesmith.lower import Lifted, lift, lower, with_normalize
 from edgesmith.training.loop import Run, train_module
 from edgesmith.training.recipe import Recipe
 
-Transform = Callable[[nn.Module, Task], nn.Module]
+Transform = Callable[[nn.Module, Task], Lifted]
 SHIFTS = Forms(softmax="shift", gelu="shift", norm="newton")
 
 
@@ -76,11 +76,14 @@ def integer_only(
     if images < 0:
         raise BadInput(f"i_vit: {images} images; need 0 for the whole calibration split, or more.")
 
-    def transform(module: nn.Module, task: Task) -> nn.Module:
+    def transform(module: nn.Module, task: Task) -> Lifted:
         samples = task.calibration.inputs[: images or None]
         graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
         annotated = annotate_forms(graph, samples, forms, calibration)
-        return fine_tuned(lift(annotated), task, recipe, seed, run) if recipe else lift(annotated)
+        made = lift(annotated)
+        if recipe:
+            fine_tune(made, task, recipe, seed, run)
+        return made
 
     return transform
 
@@ -94,11 +97,11 @@ def annotate_forms(graph: Graph, samples: np.ndarray, forms: Forms, calibration:
     return quantized(with_forms(graph, forms), samples, CALIBRATORS[calibration], calibration != "minmax")
 
 
-def fine_tuned(module: nn.Module, task: Task, recipe: Recipe, seed: int = 0, run: Run | None = None) -> nn.Module:
-    """Train a module that rounds as its integer form does; it takes raw values, and gradients pass the rounding.
+def fine_tune(module: nn.Module, task: Task, recipe: Recipe, seed: int = 0, run: Run | None = None) -> None:
+    """Train, in place, a module that rounds as its integer form does; it takes raw values, gradients pass the rounding.
 
     Source: arXiv:2207.01405, section 4.1 (quantization-aware fine-tuning with the straight-through estimator).
     """
     run = run or Run()
     raw = replace(task, normalize=Normalize())
-    return train_module(module, raw, recipe, seed, run.state_file, run.progress)
+    train_module(module, raw, recipe, seed, run.state_file, run.progress)

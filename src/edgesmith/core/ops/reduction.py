@@ -13,6 +13,7 @@ from edgesmith.core.ops.linear import REQUANT, Y_ZERO
 from edgesmith.core.ops.pooling import MOST_ADDENDS
 from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
+MOST_CLASSES = 256  # of an argmax: its index is a byte
 AXES = {"axes": Attribute(tuple[int, ...], low=0), "keepdims": Attribute(bool, False)}
 
 
@@ -59,6 +60,17 @@ def _reduction(kind: str, does: str, function: Callable[..., np.ndarray], dtypes
     )
 
 
+def _infer_argmax(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
+    shape = inputs[0].shape
+    good = len(shape) >= 1 and shape[-1] <= MOST_CLASSES
+    need(good, f"argmax: x is {shape}; need a last axis of at most {MOST_CLASSES}.")
+    return [(shape[:-1], "uint8")]
+
+
+def _run_argmax(arrays: Sequence[np.ndarray], attrs: Attrs) -> list[np.ndarray]:
+    return [np.asarray(arrays[0].argmax(axis=-1)).astype(np.uint8)]
+
+
 OPS = (
     _reduction("reduce_sum", "the sum over axes", np.sum),
     _reduction("reduce_mean", "the mean over axes", np.mean),
@@ -72,5 +84,14 @@ OPS = (
         run=_run_sum_s8,
         dtypes=("int8",),
         attrs={**AXES, **X_ZERO, **REQUANT, **Y_ZERO, **INT8},
+    ),
+    OpSpec(
+        kind="argmax",
+        does="index of the largest entry along the last axis, the first of equals, as uint8",
+        inputs=("x",),
+        outputs=("y",),
+        infer=_infer_argmax,
+        run=_run_argmax,
+        dtypes=("float32|int8",),
     ),
 )

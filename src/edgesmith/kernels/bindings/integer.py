@@ -97,6 +97,12 @@ def _row_form(*names: str) -> Binding:
     return bind
 
 
+def _argmax(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
+    n = inputs[0].shape[-1]
+    function = f"es_argmax_{SUFFIX[inputs[0].dtype]}"
+    return (Call("argmax", function, "es_argmax_params", numbers(rows=inputs[0].size // n, n=n)),)
+
+
 def _gelu_delta_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
     names = ("x_zero", *EXPONENT, "relu_multiplier", "relu_shift")
     given = numbers(n=inputs[0].size, **{name: attrs[name] for name in names})
@@ -130,6 +136,7 @@ BINDINGS: Mapping[str, Binding] = {
     "lookup": _lookup,
     "softmax_s8": _softmax_s8,
     "reduce_sum_s8": _reduce_sum_s8,
+    "argmax": _argmax,
     "shiftmax_s8": _row_form(*EXPONENT),
     "single_pass_softmax_s8": _row_form("unit_bits"),
     "shift_gelu_s8": _row_form("x_zero", "limit", *EXPONENT, "multiplier", "shift"),

@@ -9,6 +9,7 @@ from edgesmith.core.ops import attrs_of, spec_of
 from edgesmith.kernels.kernel import Kernel
 
 Features = dict[str, float]
+PRODUCT_BYTES = 2048  # of widened columns in cortex_m/matmul_s8.c
 LONG_WINDOW = 384  # elements; beyond it cortex_m/conv2d_s8.c keeps two columns instead of four
 
 
@@ -78,6 +79,8 @@ def features(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], kernel
         found |= _pool(values)
     elif "in_features" in values:
         found |= _convolution(_as_pixels(values), False)
+    if "b_row" in values:
+        found |= _product(values, outputs[0].size)
     if "size" in values:
         found |= _walk(values)
     if op.kind in ("concat", "embedding"):
@@ -85,6 +88,22 @@ def features(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], kernel
     if op.kind.startswith(("lstm", "gru")):
         found |= _recurrent(inputs)
     return found
+
+
+def _product(values: Mapping[str, Any], outputs: int) -> Features:
+    """Tiles of two rows by two columns, their words of two products, and the values widened for them by blocks."""
+    rows, columns, inner = (int(values[name]) for name in ("rows", "columns", "inner"))
+    batch, words = outputs // (rows * columns), (inner + 1) // 2
+    block = max(2, PRODUCT_BYTES // (4 * words) // 2 * 2)
+    tiles = batch * math.ceil(rows / 2) * math.ceil(columns / 2)
+    return {
+        "products": batch,
+        "tiles": tiles,
+        "tile_words": tiles * words,
+        "row_pairs": batch * math.ceil(rows / 2) * math.ceil(columns / block),
+        "widened_rows": batch * rows * inner * math.ceil(columns / block),
+        "widened_columns": batch * columns * inner,
+    }
 
 
 def _recurrent(inputs: Sequence[Tensor]) -> Features:

@@ -49,6 +49,14 @@ typedef struct {
 void es_i_layer_norm_s8(const es_i_layer_norm_s8_params *p, const int8_t *x, const int16_t *gamma, const int32_t *beta,
                         int8_t *y, void *scratch);
 
+/* argmax over rows of n, at most 256: y (rows). */
+typedef struct {
+    int32_t rows, n;
+} es_argmax_params;
+
+void es_argmax_f32(const es_argmax_params *p, const float *x, uint8_t *y, void *scratch);
+void es_argmax_s8(const es_argmax_params *p, const int8_t *x, uint8_t *y, void *scratch);
+
 /* shiftmax over rows of n, float. y may be x. */
 void es_shiftmax(const es_rows_params *p, const float *x, float *y, void *scratch);
 
