@@ -111,7 +111,7 @@ class Board:
                 raise BadInput(f"run: input {name!r} is missing; need {self.graph.tensors[name].shape}.")
             stored = interfaces.encode(self.graph.tensors[name], inputs[name])
             self._write(index, np.ascontiguousarray(stored).tobytes())
-        facts = self._ask(RUN, timeout_s=RUN_S)
+        facts = self._ask(RUN)
         if len(facts) != 12:
             raise self._malformed("run", facts)
         outputs = {name: self._output(index, name) for index, name in enumerate(self.graph.outputs)}
@@ -162,8 +162,9 @@ class Board:
                 f"{self.target.clock_hz:,}. Flash it again for this target."
             )
 
-    def _ask(self, command: int, payload: bytes = b"", timeout_s: float = ANSWER_S) -> bytes:
+    def _ask(self, command: int, payload: bytes = b"") -> bytes:
         """Send a request until its answer comes; the board carries a repeated one out only once."""
+        timeout_s = RUN_S if command == RUN else ANSWER_S
         self._sequence = (self._sequence + 1) & 0xFF
         sent = encode(Frame(command, self._sequence, payload))
         for _ in range(TRIES):
