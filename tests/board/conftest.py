@@ -1,7 +1,6 @@
-"""A small compiled model and emulated boards that run it behind a serial port."""
+"""Emulated boards that run a small model behind a serial port."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,17 +10,26 @@ from edgesmith.build import bind_for, serial_firmware
 from edgesmith.emulate.serial import SerialBoard
 from edgesmith.onboard import program_sha256
 from edgesmith.targets import load
+from edgesmith.toolchain import Firmware
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory) -> dict[str, Firmware]:
+    """Target to the model's serial firmware, as far as it was built."""
+    return {}
 
 
 @pytest.fixture
-def plug(tmp_path) -> Iterator[Callable[..., SerialBoard]]:
+def plug(programs, tmp_path_factory) -> Iterator[Callable[..., SerialBoard]]:
     """Plug an emulated board in; it is taken away after the test."""
     plugged: list[SerialBoard] = []
 
     def start(name: str, identity: int = EMULATED_IDENTITY) -> SerialBoard:
         target = load(name)
-        firmware = serial_firmware(bind_for(model(), target), Path(tmp_path), program_sha256(model()))
-        plugged.append(SerialBoard(firmware, target, identity))
+        if name not in programs:
+            folder = tmp_path_factory.mktemp(name)
+            programs[name] = serial_firmware(bind_for(model(), target), folder, program_sha256(model()))
+        plugged.append(SerialBoard(programs[name], target, identity))
         return plugged[-1]
 
     yield start
