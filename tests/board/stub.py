@@ -73,6 +73,10 @@ class Stub:
         self._waiting += self.answered(said)
         return len(data)
 
+    @property
+    def in_waiting(self) -> int:
+        return len(self._waiting)
+
     def read(self, size: int) -> bytes:
         if self.gone:
             raise OSError("device disconnected")

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from board.stub import model
+from core.ops.cases import scaling, weights
+from core.sketch import Sketch
 from edgesmith.board import Board
 from edgesmith.board.frames import Frame, encode
 from edgesmith.board.port import open_port
 from edgesmith.board.wire import EMULATED_IDENTITY
-from edgesmith.build import bind_for, firmware
+from edgesmith.build import bind_for, firmware, serial_firmware
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.interface import random_input
+from edgesmith.emulate.serial import SerialBoard
 from edgesmith.onboard import connect, program_sha256
 from edgesmith.run.emulated import Emulated
 from edgesmith.targets import load, names
@@ -48,6 +51,24 @@ def test_every_byte_is_numpys_and_the_counter_counts_what_the_emulator_does(plug
             assert sum(board.op_cycles()) <= board.last.cycles
             assert plain.last.stack_bytes <= board.last.stack_bytes <= plain.last.stack_bytes + 700
         assert board.kind == "emulated" and board.hello.clock_hz == target.clock_hz
+
+
+def test_a_run_longer_than_systick_counts_is_counted_whole(tmp_path):
+    """40 x 40 pixels x 16 x 16 channels x 9 are 3.7 million multiply-accumulates, more than 2^24 instructions on an M0+."""
+    sketch, target = Sketch(), load("rp2040")
+    x = sketch.input(1, 40, 40, 16, dtype="int8")
+    y = sketch("conv2d_s8", x, sketch.const(weights(16, 3, 3, 16)), *map(sketch.const, scaling(16)), padding=(1, 1, 1, 1))
+    graph = sketch.graph(y)
+    given = {x: random_input(graph, x, np.random.default_rng(0))}
+    compiled = bind_for(graph, target)
+    for name in ("plain", "serial"):
+        (tmp_path / name).mkdir()
+    with Emulated(firmware(compiled, tmp_path / "plain"), compiled.program.interface, target) as plain:
+        plain.run(given)
+    linked = serial_firmware(compiled, tmp_path / "serial", program_sha256(graph))
+    with SerialBoard(linked, target, EMULATED_IDENTITY) as emulated, connect(graph, target, emulated.port) as board:
+        board.run(given)
+    assert board.last.cycles > 1 << 24 and 0 <= board.last.cycles - plain.last.instructions < 500
 
 
 def test_states_begin_anew_on_reset(plug):

@@ -36,6 +36,10 @@ FAULTS = {
 class Port(Protocol):
     """The part of pyserial's Serial that is used."""
 
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that have arrived."""
+
     def read(self, size: int) -> bytes:
         """At most `size` bytes, after at most QUIET_S."""
 
@@ -176,7 +180,8 @@ class Board:
 
     def _answer(self, command: int, until: float) -> bytes | None:
         while time.monotonic() < until:
-            for frame in self._receiver.feed(self._touch(lambda: self._port.read(MAX_PAYLOAD))):
+            arrived = self._touch(lambda: self._port.read(1) + self._port.read(self._port.in_waiting))
+            for frame in self._receiver.feed(arrived):
                 if frame.sequence != self._sequence:
                     continue  # of a request that was given up
                 if frame.command == FAILED:
