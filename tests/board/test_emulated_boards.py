@@ -54,11 +54,11 @@ def test_every_byte_is_numpys_and_the_counter_counts_what_the_emulator_does(plug
 
 
 def test_a_run_longer_than_systick_counts_is_counted_whole(tmp_path):
-    """40 x 40 pixels x 16 x 16 channels x 9 are 3.7 million multiply-accumulates, more than 2^24 instructions on an M0+."""
+    """3.7 million multiply-accumulates (40 x 40 x 16 x 16 x 9) take more than 2^24 instructions on an M0+."""
     sketch, target = Sketch(), load("rp2040")
     x = sketch.input(1, 40, 40, 16, dtype="int8")
-    y = sketch("conv2d_s8", x, sketch.const(weights(16, 3, 3, 16)), *map(sketch.const, scaling(16)), padding=(1, 1, 1, 1))
-    graph = sketch.graph(y)
+    constants = [sketch.const(array) for array in (weights(16, 3, 3, 16), *scaling(16))]
+    graph = sketch.graph(sketch("conv2d_s8", x, *constants, padding=(1, 1, 1, 1)))
     given = {x: random_input(graph, x, np.random.default_rng(0))}
     compiled = bind_for(graph, target)
     for name in ("plain", "serial"):

@@ -86,8 +86,8 @@ def doctor(json: Json = False) -> None:
     programs = [(tool, how, find(tool)) for tool, how in INSTALL.items() if tool not in PARTS]
     if json:
         keys = ("package", "extra", "for", "version")
-        rows = [*found, *((tool, "", "flashing boards", path) for tool, _, path in programs)]
-        return as_json([dict(zip(keys, row, strict=True)) for row in rows])
+        tools = [(tool, "", "flashing boards", path) for tool, _, path in programs]
+        return as_json([dict(zip(keys, row, strict=True)) for row in (*found, *tools)])
     rows = [
         [package, purpose, installed or "missing", "" if installed else f'pip install "edgesmith[{extra}]"']
         for package, extra, purpose, installed in found
