@@ -16,7 +16,7 @@ from edgesmith.board.frames import Frame, encode
 from edgesmith.board.port import open_port
 from edgesmith.board.wire import EMULATED_IDENTITY
 from edgesmith.build import bind_for, firmware, serial_firmware
-from edgesmith.core.errors import BadInput, Missing
+from edgesmith.core.errors import BadInput, Missing, Unsupported
 from edgesmith.core.interface import random_input
 from edgesmith.emulate.serial import SerialBoard
 from edgesmith.onboard import connect, program_sha256
@@ -88,6 +88,7 @@ def test_a_firmware_takes_any_noise_and_answers_after_it(plug, repeats):
             request = Frame(int(rng.integers(0, 9)), int(rng.integers(0, 256)), noise[:240])
             board._port.write(noise + (encode(request) if turn % 2 else b"\0"))
         want = Interpreted(model()).run(inputs(1))
+        board._greet()  # its answer comes after those to the noise
         board.reset()
         assert np.array_equal(board.run(inputs(1))["sum"], want["sum"])
 
@@ -141,6 +142,15 @@ def test_a_silent_port_is_said(monkeypatch):
         connect(model(), load("stm32f103"), os.ttyname(slave))
     os.close(master)
     os.close(slave)
+
+
+def test_registers_that_lie_in_ram_are_refused(programs, plug):
+    """What a board file of one's own may say by mistake."""
+    plug("stm32f103")
+    target = load("stm32f103")
+    wrong = replace(target, serial=replace(target.serial, base=0x20000000))
+    with pytest.raises(Unsupported, match="did not start"):
+        SerialBoard(programs["stm32f103"], wrong, EMULATED_IDENTITY)
 
 
 def test_the_identity_of_emulated_boards_is_none_of_arms():

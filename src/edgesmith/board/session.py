@@ -184,7 +184,7 @@ class Board:
             for frame in self._receiver.feed(arrived):
                 if frame.sequence != self._sequence:
                     continue  # of a request that was given up
-                if frame.command == FAILED:
+                if frame.command == FAILED and frame.payload[:1] == bytes([command]):
                     raise self._refusal(frame.payload)
                 if frame.command == command | ANSWER:
                     return frame.payload

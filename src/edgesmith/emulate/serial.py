@@ -47,6 +47,12 @@ class SerialBoard:
         try:
             send(cast(BinaryIO, self._process.stdin), message, payload)
             self.port: str = receive(cast(BinaryIO, self._process.stdout))[0]["port"]
+        except (EOFError, BrokenPipeError) as error:
+            self.close()
+            raise Unsupported(
+                f"emulate: the board {target.name} did not start, what it said stands above; need registers outside "
+                "flash and RAM. Check base and setup of its [serial] table."
+            ) from error
         except BaseException:
             self.close()
             raise
