@@ -15,6 +15,7 @@ from edgesmith.core.errors import BadInput, Missing, Unsupported, VerificationFa
 @pytest.fixture
 def stub(tmp_path, monkeypatch) -> Stub:
     monkeypatch.setattr(session, "ANSWER_S", 0.02)
+    monkeypatch.setattr(session, "RUN_S", 0.05)
     return Stub(tmp_path)
 
 

@@ -109,6 +109,14 @@ def test_a_file_of_ones_own_needs_no_sources(tmp_path):
         ("[memory.ram]", "[memory.ram", "not TOML"),
         ('"-mcpu=cortex_m3"', '"-mcpu=x; rm -rf /"', "compiler_flags holds"),
         ('"-mcpu=cortex_m3"', '"@/etc/passwd"', "compiler_flags holds"),
+        ('driver = "stm32_v1"', 'driver = "usb"', "serial.driver is 'usb'; need one of stm32_v1"),
+        ('tx = "PA9"', 'tx = "9"', "serial.tx is '9'; need a pin"),
+        ("baud = 115_200", "baud = 0", "serial.baud is 0"),
+        ('["wait", 0x40021004', '["jump", 0x40021004', "serial.setup holds ['jump'"),
+        ('["wait", 0x40021004', '["wait", -1', "serial.setup holds ['wait', -1"),
+        ('openocd = "target/stm32f1x.cfg"', 'openocd = "-c shutdown"', "flash.openocd is '-c shutdown'"),
+        ('openocd = "target/stm32f1x.cfg"', 'openocd = "a/../../b"', "flash.openocd is 'a/../../b'"),
+        ('stm32loader = "F1"', 'gdb = "F1"', "flash.gdb is not a known key"),
     ],
 )
 def test_a_wrong_file_is_refused_at_the_key(old, new, words):

@@ -36,6 +36,10 @@ FAULTS = {
 class Port(Protocol):
     """The part of pyserial's Serial that is used."""
 
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that have arrived."""
+
     def read(self, size: int) -> bytes:
         """At most `size` bytes, after at most QUIET_S."""
 
@@ -111,7 +115,7 @@ class Board:
                 raise BadInput(f"run: input {name!r} is missing; need {self.graph.tensors[name].shape}.")
             stored = interfaces.encode(self.graph.tensors[name], inputs[name])
             self._write(index, np.ascontiguousarray(stored).tobytes())
-        facts = self._ask(RUN, timeout_s=RUN_S)
+        facts = self._ask(RUN)
         if len(facts) != 12:
             raise self._malformed("run", facts)
         outputs = {name: self._output(index, name) for index, name in enumerate(self.graph.outputs)}
@@ -162,8 +166,9 @@ class Board:
                 f"{self.target.clock_hz:,}. Flash it again for this target."
             )
 
-    def _ask(self, command: int, payload: bytes = b"", timeout_s: float = ANSWER_S) -> bytes:
+    def _ask(self, command: int, payload: bytes = b"") -> bytes:
         """Send a request until its answer comes; the board carries a repeated one out only once."""
+        timeout_s = RUN_S if command == RUN else ANSWER_S
         self._sequence = (self._sequence + 1) & 0xFF
         sent = encode(Frame(command, self._sequence, payload))
         for _ in range(TRIES):
@@ -175,10 +180,11 @@ class Board:
 
     def _answer(self, command: int, until: float) -> bytes | None:
         while time.monotonic() < until:
-            for frame in self._receiver.feed(self._touch(lambda: self._port.read(MAX_PAYLOAD))):
+            arrived = self._touch(lambda: self._port.read(1) + self._port.read(self._port.in_waiting))
+            for frame in self._receiver.feed(arrived):
                 if frame.sequence != self._sequence:
                     continue  # of a request that was given up
-                if frame.command == FAILED:
+                if frame.command == FAILED and frame.payload[:1] == bytes([command]):
                     raise self._refusal(frame.payload)
                 if frame.command == command | ANSWER:
                     return frame.payload

@@ -114,15 +114,15 @@ def _below(folder: Path) -> list[Path]:
 
 def _tool(tool: str, *commands: tuple[str, ...]) -> Plan:
     """A plan of commands whose program may be missing; its whole path stands in them when it is there."""
-    path = shutil.which(tool) or _beside_python(tool)
+    path = find(tool)
     if path is None:
         return Plan(tool, commands, f"not installed ({INSTALL[tool]})")
     return Plan(tool, tuple((path, *words[1:]) for words in commands))
 
 
-def _beside_python(tool: str) -> str | None:
-    """A program of this Python's environment, which need not be on the PATH."""
-    return shutil.which(tool, path=str(Path(sys.executable).parent))
+def find(tool: str) -> str | None:
+    """Where a program lies: on the PATH, or in this Python's environment, which need not be on it."""
+    return shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
 
 
 def _openocd(chip: str, images: Images, port: str | None, probe: str | None) -> Plan:

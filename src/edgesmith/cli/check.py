@@ -80,13 +80,20 @@ def verify(
 
 def doctor(json: Json = False) -> None:
     """Show what is missing and the command that adds it."""
+    from edgesmith.board.tools import INSTALL, find
+
     found = [(package, *facts, _version(package)) for package, facts in PARTS.items()]
+    programs = [(tool, how, find(tool)) for tool, how in INSTALL.items() if tool not in PARTS]
     if json:
         keys = ("package", "extra", "for", "version")
-        return as_json([dict(zip(keys, row, strict=True)) for row in found])
+        tools = [(tool, "", "flashing boards", path) for tool, _, path in programs]
+        return as_json([dict(zip(keys, row, strict=True)) for row in (*found, *tools)])
     rows = [
         [package, purpose, installed or "missing", "" if installed else f'pip install "edgesmith[{extra}]"']
         for package, extra, purpose, installed in found
+    ]
+    rows += [
+        [tool, "flashing boards; one suffices", path or "missing", "" if path else how] for tool, how, path in programs
     ]
     table(["package", "for", "version", "to add it"], rows)
     return None

@@ -79,7 +79,6 @@ class Serial:
         tx, rx: the board's pins, e.g. "PA9": to the adapter's RX and TX.
         setup: clocks at `Target.clock_hz` and pins, in order.
         boot: "rp2040" where the flash starts with that chip's second boot stage.
-        checked: what of this was held against which manual, and what was not.
     """
 
     driver: str
@@ -90,7 +89,6 @@ class Serial:
     rx: str
     setup: tuple[Step, ...] = ()
     boot: str = ""
-    checked: str = ""
 
 
 @dataclass(frozen=True)

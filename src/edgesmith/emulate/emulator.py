@@ -87,7 +87,7 @@ class Emulator:
         timeout_s: float = 300,
         max_instructions: int = 100_000_000_000,
     ) -> None:
-        self._core = _check(target, firmware.memories)
+        self._core = check(target, firmware.memories)
         self.firmware, self.target = firmware, target
         self.timeout_s, self.max_instructions, self.layers = timeout_s, max_instructions, layers
         self._flash, self._ram = firmware.memories
@@ -277,8 +277,13 @@ def _span(memory: Memory) -> str:
     return f"{memory.origin:#010x} .. {memory.origin + memory.size_bytes:#010x}"
 
 
-def _check(target: Target, memories: tuple[Memory, ...]) -> Core:
-    """How the target's programs are read."""
+def check(target: Target, memories: tuple[Memory, ...]) -> Core:
+    """How the target's programs are read.
+
+    Raises:
+        Unsupported: the core, or a memory that is not whole pages.
+        Missing: unicorn is not installed.
+    """
     core = CORES.get(target.isa)
     if core is None or target.core not in core.cores:
         known = ", ".join(name for one in CORES.values() for name in one.cores)

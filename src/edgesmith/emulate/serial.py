@@ -12,7 +12,7 @@ import numpy as np
 
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.target import Serial, Target
-from edgesmith.emulate.emulator import COUNTER, _check
+from edgesmith.emulate.emulator import COUNTER, check
 from edgesmith.emulate.wire import receive, send
 from edgesmith.toolchain.firmware import Firmware, load_segments
 from edgesmith.toolchain.library import compile_library
@@ -39,7 +39,7 @@ class SerialBoard:
     def __init__(self, firmware: Firmware, target: Target, identity: int) -> None:
         if os.name != "posix":
             raise Unsupported("emulate: this system has no pseudo-terminals; need Linux or macOS for an emulated UART.")
-        _check(target, firmware.memories)
+        check(target, firmware.memories)
         message, payload = _setup(firmware, target, identity)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         words = [sys.executable, "-m", "edgesmith.emulate.serial_worker"]
@@ -47,6 +47,12 @@ class SerialBoard:
         try:
             send(cast(BinaryIO, self._process.stdin), message, payload)
             self.port: str = receive(cast(BinaryIO, self._process.stdout))[0]["port"]
+        except (EOFError, BrokenPipeError) as error:
+            self.close()
+            raise Unsupported(
+                f"emulate: the board {target.name} did not start, what it said stands above; need registers outside "
+                "flash and RAM. Check base and setup of its [serial] table."
+            ) from error
         except BaseException:
             self.close()
             raise

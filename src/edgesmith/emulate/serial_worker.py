@@ -28,6 +28,7 @@ SYSTICK_RANGE = 1 << 24
 BOOT_BYTES, BOOT_AT = 252, 0x20041F00  # what RP2040's boot ROM checks, and where it runs it (datasheet 2.8.1.3.1)
 FLASH_INTERFACE = 0x18000000  # its SSI
 IDLE_S = 0.005  # how long a look at an idle line waits
+IDLE_LOOKS = 8  # without a byte sent in between, after which a line is idle
 
 
 class Terminal:
@@ -40,9 +41,16 @@ class Terminal:
         self.name = os.ttyname(self.slave)
         self.gone = False
         self._in, self._out = bytearray(), bytearray()
+        self._looks = 0  # since the last byte was sent
 
     def arrived(self) -> bool:
-        """Whether a byte is there, after a short wait; `gone` once the main process is."""
+        """Whether a byte is there, after a short wait; `gone` once the main process is.
+
+        A core that sends looks at the same register before every byte, so while it does nothing is waited for.
+        """
+        self._looks += 1
+        if self._out and self._looks < IDLE_LOOKS:
+            return bool(self._in)
         self._flush()
         if not self._in:
             ready, _, _ = select.select([self.master, sys.stdin.buffer], [], [], IDLE_S)
@@ -58,6 +66,7 @@ class Terminal:
 
     def send(self, byte: int) -> None:
         """One byte; lost when nobody reads, as on a wire."""
+        self._looks = 0
         self._out.append(byte)
         if len(self._out) >= 256:
             self._flush()
@@ -197,7 +206,7 @@ class SerialMachine(Machine):
     def _second_stage(self) -> int:
         """What RP2040's boot ROM does: the flash's first bytes are checked, copied to RAM and run from there.
 
-        A wrong checksum leaves the board silent, as the ROM would then wait on USB.
+        A wrong checksum ends the emulated board; the ROM would wait on USB.
         """
         origin, (ram, ram_bytes) = self.setup["flash"][0], self.setup["ram"]
         code = bytes(self.uc.mem_read(origin, BOOT_BYTES + 4))

@@ -207,7 +207,6 @@ def _serial(top: Table) -> Serial | None:
         rx=_pin(table, "rx"),
         setup=_steps(table),
         boot=table.text("boot", ""),
-        checked=table.text("checked", ""),
     )
     if serial.boot not in ("", "rp2040"):
         raise table.fail("boot", f"is {serial.boot!r}", '"rp2040" or nothing')
