@@ -29,7 +29,7 @@ static void put_number(uint64_t value, uint32_t bytes) {
 }
 
 static void fail(uint8_t code) {
-    answer[2] = answer[0];
+    answer[2] = (uint8_t)(answer[0] & (ANSWER - 1)); /* the request's command */
     answer[0] = ANSWER | FAILED;
     answer[3] = code;
     answer_bytes = 4;
