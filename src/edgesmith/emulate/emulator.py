@@ -18,7 +18,7 @@ from edgesmith.emulate import cost
 from edgesmith.emulate.cores import CORES, Core
 from edgesmith.emulate.instructions import Listing, disassemble
 from edgesmith.emulate.wire import receive, send
-from edgesmith.toolchain.firmware import Firmware
+from edgesmith.toolchain.firmware import Firmware, load_segments
 from edgesmith.toolchain.library import compile_library
 
 COUNTER = Path(__file__).parent / "counter.c"
@@ -92,7 +92,8 @@ class Emulator:
         self.timeout_s, self.max_instructions, self.layers = timeout_s, max_instructions, layers
         self._flash, self._ram = firmware.memories
         self._code = self._code_range()
-        segments, image = _segments(firmware.elf)
+        loaded = load_segments(firmware.elf)
+        segments, image = [(address, len(data)) for address, data in loaded], b"".join(data for _, data in loaded)
         self._listing = self._list(segments, image)
         self._process = _start()
         try:
@@ -308,12 +309,3 @@ def _start() -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     words = [sys.executable, "-m", "edgesmith.emulate.worker"]
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-
-
-def _segments(elf: Path) -> tuple[list[tuple[int, int]], bytes]:
-    """Load addresses and sizes of what the programmer writes to flash, and its bytes one after the other."""
-    from elftools.elf.elffile import ELFFile
-
-    with elf.open("rb") as file:
-        loaded = [s for s in ELFFile(file).iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]]
-        return [(s["p_paddr"], s["p_filesz"]) for s in loaded], b"".join(s.data() for s in loaded)
