@@ -40,7 +40,7 @@ def test_every_place_computes_the_same(made, place):
 
 
 def test_no_other_place_is_known(made):
-    with pytest.raises(BadInput, match="'moon' is no place to run; need host, board or numpy"):
+    with pytest.raises(BadInput, match="'moon' is no place to run; need target, host, board or numpy"):
         run_artifact(made, {"": np.zeros((1, 3), np.float32)}, "moon")
 
 
