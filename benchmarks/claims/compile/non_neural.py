@@ -101,16 +101,21 @@ def accuracies(kind: str, model: Any, task: Task, floats: Graph, fixed: Graph) -
     return tuple(float((decisions(graph, x) == wanted).mean()) for graph in (floats, fixed))  # type: ignore[return-value]
 
 
-def counted(graph: Graph, target: Target, x: np.ndarray) -> dict[str, float]:
-    """Flash, RAM with stack, and mean instructions of an inference."""
+def counted(graph: Graph, target: Target, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Flash, RAM with stack, mean instructions of an inference, and how many of the rows are right."""
     compiled = bind_for(graph, target)
     with TemporaryDirectory(prefix="edgesmith-claim-") as folder:
         linked, _ = linked_firmware(compiled, Path(folder))
         with Emulated(linked, compiled.program.interface, target) as board:
-            calls = [_call(board, row) for row in x]
+            calls, bests = [], []
+            for row in x:
+                (scores,) = board.run({"x": row[None]}).values()
+                calls.append(board.last)
+                bests.append(int(scores.argmax()))
     stack = max(call.stack_bytes for call in calls)
     mean = float(np.mean([call.instructions for call in calls]))
-    return {"flash": linked.flash_bytes, "ram": linked.ram_bytes + stack, "instructions": mean}
+    right = sum(int(best == label) for best, label in zip(bests, labels, strict=False))
+    return {"flash": linked.flash_bytes, "ram": linked.ram_bytes + stack, "instructions": mean, "right": right}
 
 
 def _call(board: Emulated, row: np.ndarray):  # type: ignore[no-untyped-def]
@@ -142,7 +147,7 @@ def measured(kind: str, model: Any, task: Task, boards: dict[str, Target]) -> di
         ("M4", floats, "float"),
         ("M4", fixed, "fixed"),
     ):
-        found[f"{board} {precision}"] = counted(graph, boards[board], x)
+        found[f"{board} {precision}"] = counted(graph, boards[board], x, task.test.labels)
     compiled = bind_for(floats, boards["M4"])
     found["speedup"] = non_neural(CORES)(compiled.graph, by_op(compiled, x)).speedup
     print(f"{kind}: {json.dumps(found)}", flush=True)
@@ -167,6 +172,7 @@ def main() -> None:
         runs.append({kind: measured(kind, model, task, boards) for kind, model in made.items()})
         if seed == SEEDS[0]:
             peers = non_neural_peers.compared(made, task, boards, rows(task.test.inputs))
+            peers = {kind: {**ours(runs[0][kind]), **peers[kind]} for kind in peers}
     record("non_neural", 86, findings(runs), omits(), begin)
     path = RESULTS / "non_neural.json"
     data = json.loads(path.read_text())
@@ -190,6 +196,15 @@ def row(runs: list[dict[str, dict[str, Any]]], kind: str) -> dict[str, Any]:
     figures["accuracy fixed"] = median(lambda r: 100 * r["accuracy"][1], 1)
     figures["speedup"] = median(lambda r: r["speedup"], 2)
     return figures
+
+
+def ours(found: dict[str, Any]) -> dict[str, Any]:
+    """Our own figures as the peers' stand."""
+
+    def of(precision: str) -> dict[str, Any]:
+        return {board: {name: round(v) for name, v in found[f"{board} {precision}"].items()} for board in ("M0+", "M4")}
+
+    return {f"edgesmith {precision}": of(precision) for precision in ("float", "fixed")}
 
 
 def findings(runs: list[dict[str, dict[str, Any]]]) -> list[Any]:
