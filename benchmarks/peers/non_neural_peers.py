@@ -13,7 +13,8 @@ from edgesmith.kernels.abi import FOLDER
 from edgesmith.toolchain import compile_firmware
 
 SAMPLES = 8
-# A board has no C library: what the generated C takes from it. exp is ours in float, which is cheaper than in double, and
+MOST_SOURCE = 600_000  # characters; m2cgen's megabyte of an SVM did not compile within five minutes
+# A board has no C library: what the generated C takes from it. exp is ours in float, which is cheaper than in double;
 # pow is only ever asked for squares.
 HEADERS = {
     "string.h": "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\n",
@@ -69,6 +70,8 @@ def m2cgen(model: Any, form: str) -> tuple[str, str, str] | None:
     try:
         text = generator.export_to_c(model)
     except (NotImplementedError, ValueError, TypeError, AttributeError, IndexError, KeyError):
+        return None
+    if len(text) > MOST_SOURCE:
         return None
     return text, "double", "score(input, output);\n    " + BEST
 
