@@ -106,8 +106,8 @@ def classical_table(data: dict[str, Any]) -> str:
     lines = ["| model | accuracy float / fixed | " + " | ".join(heads) + " | M0+ flash float / fixed | eight cores |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     for kind, row in data["table"].items():
-        counts = " | ".join(f"{row[place]['instructions']:,}" for place in PLACES)
-        flash = " / ".join(f"{row[place]['flash']:,}" for place in PLACES[:2])
+        counts = " | ".join(f"{row[place]:,}" for place in PLACES)
+        flash = " / ".join(f"{value:,}" for value in row["flash"])
         accuracy = f"{row['accuracy float']} / {row['accuracy fixed']}"
         lines.append(f"| {kind} | {accuracy} | {counts} | {flash} | {row['speedup']}x |")
     return "\n".join(lines) + "\n"

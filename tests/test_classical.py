@@ -17,7 +17,7 @@ from edgesmith.execute import certify_artifact
 from edgesmith.fit import fit_classical
 from edgesmith.fit.classical import Settings, space
 from edgesmith.fit.fit import Effort
-from edgesmith.lower.classical import Classical, lower_classical
+from edgesmith.lower.classical import Classical, lower_classical, together
 from edgesmith.run.emulated import Emulated
 from edgesmith.verify import against_float, first_difference
 from lower.classical_models import CLASSIFIERS, CLUSTERINGS, REGRESSORS, fitted, rows
@@ -25,31 +25,15 @@ from lower.classical_models import CLASSIFIERS, CLUSTERINGS, REGRESSORS, fitted,
 GROUPS = {"classifier": CLASSIFIERS, "regressor": REGRESSORS, "clustering": CLUSTERINGS}
 
 
-def together(graphs: list[Graph]) -> Graph:
-    """Many programs as one on one input, so that a board is built once."""
-    tensors, constants, ops, outputs = {"x": graphs[0].tensors["x"]}, {}, [], []
-    for index, graph in enumerate(graphs):
-        names = {name: name if name == "x" else f"g{index}.{name}" for name in graph.tensors}
-        tensors |= {names[n]: replace(t, name=names[n]) for n, t in graph.tensors.items()}
-        constants |= {names[n]: array for n, array in graph.constants.items()}
-        renamed = [
-            replace(op, inputs=tuple(map(names.get, op.inputs)), outputs=tuple(map(names.get, op.outputs)))
-            for op in graph.ops
-        ]
-        ops += [replace(op, name=f"g{index}.{i}") for i, op in enumerate(renamed)]
-        outputs += [names[n] for n in graph.outputs]
-    return Graph("many", tensors, tuple(ops), ("x",), tuple(outputs), constants)
-
-
 @pytest.fixture(scope="module")
 def every_model() -> Graph:
     x, _ = rows(0, 3)
-    graphs = [
-        lower_classical(Classical(fitted(group, name)), x, precision)
+    graphs = {
+        f"{group}.{name}.{precision}".replace(" ", "-"): lower_classical(Classical(fitted(group, name)), x, precision)
         for group, names in GROUPS.items()
         for name in names
         for precision in ("fixed", "float32")
-    ]
+    }
     graph = together(graphs)
     check(graph)
     return graph
