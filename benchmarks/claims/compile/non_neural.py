@@ -1,8 +1,8 @@
 """Classical models on small cores (arXiv:2107.09448): emulated floats, fixed point, an FPU, and eight simulated cores.
 
-Eight kinds of model on the digits (uint8 pixels), three splits. Instructions are counted on emulated boards, op by op in
-one program of all models, means over SAMPLES test images: the Cortex-M0+ (rp2040) and M3 (stm32f103) compute floats in software, the M4 (nucleo-l4r5zi) has
-an FPU. Criteria, fixed before the run:
+Eight kinds of model on the digits (uint8 pixels), three splits. Instructions are counted on emulated boards, op by op
+in one program of all models, means over SAMPLES test images: the Cortex-M0+ (rp2040) and M3 (stm32f103) compute floats
+in software, the M4 (nucleo-l4r5zi) has an FPU. Criteria, fixed before the run:
 
 - FPU: the paper finds up to 32.09 times over emulation. Ours: the largest ratio of instructions, M3 to M4, is at least
   half of that, 16.
