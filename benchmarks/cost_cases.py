@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cost_cases_classical
 import numpy as np
 
 from edgesmith.core.ops import tables
@@ -397,6 +398,15 @@ def log_mel_s8(rng: Rng) -> Case:
     return Case("log_mel_s8", [x], [*constants, tables.log2_table()], attrs)
 
 
+def classical(make: cost_cases_classical.Maker) -> Maker:
+    """A case of a classical model's op."""
+
+    def made(rng: Rng) -> Case:
+        return Case(*make(rng))
+
+    return made
+
+
 FLOAT_UNARY = ("hardswish", "hardsigmoid", "abs", "neg", "sigmoid", "tanh", "silu", "exp")
 ZEROS = {"a_zero": 3, "b_zero": -2}
 CASES: Mapping[str, Maker] = {
@@ -460,4 +470,5 @@ CASES: Mapping[str, Maker] = {
     "gru": recurrent("gru", 3),
     "rfft": rfft,
     "log_mel": log_mel,
+    **{kind: classical(make) for kind, make in cost_cases_classical.CASES.items()},
 }

@@ -1,9 +1,10 @@
-"""Write docs/methods.md: every method's card, and what was measured of its claims.
+"""Write docs/methods.md, every method's card and what was measured of its claims, and the tables of other pages.
 
-`python docs/generate.py` writes the page; tests/test_docs.py holds it against the cards and benchmarks/results.
+`python docs/generate.py` writes them; tests/test_docs.py holds them against the cards and benchmarks/results.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,5 +88,46 @@ def measured(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
+PLACES = ("M0+ float", "M0+ fixed", "M4 float", "M4 fixed")
+
+
+def classical_page(text: str) -> str:
+    """docs/classical-models.md with its two tables as the results are."""
+    data = measured("non_neural") or {}
+    for mark, table in (("measured", classical_table(data)), ("peers", peers_table(data))):
+        block = f"<!-- {mark} -->\n{table}<!-- end -->"
+        text = re.sub(f"<!-- {mark} -->.*?<!-- end -->", lambda found, b=block: b, text, count=1, flags=re.DOTALL)
+    return text
+
+
+def classical_table(data: dict[str, Any]) -> str:
+    """Accuracy, instructions and flash of each kind of model."""
+    heads = [f"{place}, instructions" for place in PLACES]
+    lines = ["| model | accuracy float / fixed | " + " | ".join(heads) + " | M0+ flash float / fixed | eight cores |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for kind, row in data["table"].items():
+        counts = " | ".join(f"{row[place]:,}" for place in PLACES)
+        flash = " / ".join(f"{value:,}" for value in row["flash"])
+        accuracy = f"{row['accuracy float']} / {row['accuracy fixed']}"
+        lines.append(f"| {kind} | {accuracy} | {counts} | {flash} | {row['speedup']}x |")
+    return "\n".join(lines) + "\n"
+
+
+def peers_table(data: dict[str, Any]) -> str:
+    """Ours and other generators' figures of the same models."""
+    lines = ["| model | made by | M0+ instructions | M0+ flash | M0+ RAM | M4 instructions | M4 flash | right |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for kind, makers in data["peers"].items():
+        for maker, boards in makers.items():
+            small, large = boards["M0+"], boards["M4"]
+            figures = (small["instructions"], small["flash"], small["ram"], large["instructions"], large["flash"])
+            cells = " | ".join(f"{value:,}" for value in figures)
+            lines.append(f"| {kind} | {maker} | {cells} | {small['right']} of 8 |")
+    return "\n".join(lines) + "\n"
+
+
+CLASSICAL = DOCS / "classical-models.md"
+
 if __name__ == "__main__":
     PAGE.write_text(page())
+    CLASSICAL.write_text(classical_page(CLASSICAL.read_text()))

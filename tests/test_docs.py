@@ -84,11 +84,21 @@ def test_the_table_of_verbs_is_whole():
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(COMMAND.commands)
 
 
-def test_the_page_of_methods_is_up_to_date():
+@pytest.fixture(scope="module")
+def generate():
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_methods_is_up_to_date(generate):
     assert generate.PAGE.read_text() == generate.page(), "run: python docs/generate.py"
+
+
+def test_the_tables_of_classical_models_are_the_results(generate):
+    text = generate.CLASSICAL.read_text()
+    assert generate.classical_page(text) == text, "run: python docs/generate.py"
 
 
 def test_exit_codes_are_those_of_the_errors():

@@ -1,8 +1,8 @@
 """Classical models on small cores (arXiv:2107.09448): emulated floats, fixed point, an FPU, and eight simulated cores.
 
-Eight kinds of model on the digits (uint8 pixels), three splits. Instructions are counted on emulated boards, means over
-SAMPLES test images: the Cortex-M0+ (rp2040) and M3 (stm32f103) compute floats in software, the M4 (nucleo-l4r5zi) has
-an FPU. Criteria, fixed before the run:
+Eight kinds of model on the digits (uint8 pixels), three splits. Instructions are counted on emulated boards, op by op
+in one program of all models, means over SAMPLES test images: the Cortex-M0+ (rp2040) and M3 (stm32f103) compute floats
+in software, the M4 (nucleo-l4r5zi) has an FPU. Criteria, fixed before the run:
 
 - FPU: the paper finds up to 32.09 times over emulation. Ours: the largest ratio of instructions, M3 to M4, is at least
   half of that, 16.
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from edgesmith import targets
-from edgesmith.build import Compiled, bind_for, firmware
+from edgesmith.build import bind_for, firmware
 from edgesmith.compile.non_neural import non_neural
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
@@ -39,7 +39,7 @@ from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.data.digits import digits_task
 from edgesmith.emulate import cost
-from edgesmith.lower.classical import Classical, lower_classical
+from edgesmith.lower.classical import Classical, lower_classical, together
 from edgesmith.profile import linked_firmware
 from edgesmith.programs import seen_rows
 from edgesmith.run.emulated import Emulated
@@ -101,57 +101,94 @@ def accuracies(kind: str, model: Any, task: Task, floats: Graph, fixed: Graph) -
     return tuple(float((decisions(graph, x) == wanted).mean()) for graph in (floats, fixed))  # type: ignore[return-value]
 
 
-def counted(graph: Graph, target: Target, x: np.ndarray) -> dict[str, float]:
-    """Flash, RAM with stack, and mean instructions of an inference."""
+def built(graph: Graph, target: Target, x: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """One model's own program: flash, RAM with stack, mean instructions, and how many of the rows are right."""
     compiled = bind_for(graph, target)
     with TemporaryDirectory(prefix="edgesmith-claim-") as folder:
         linked, _ = linked_firmware(compiled, Path(folder))
         with Emulated(linked, compiled.program.interface, target) as board:
-            calls = [_call(board, row) for row in x]
-    stack = max(call.stack_bytes for call in calls)
-    mean = float(np.mean([call.instructions for call in calls]))
-    return {"flash": linked.flash_bytes, "ram": linked.ram_bytes + stack, "instructions": mean}
+            calls, right = [], 0
+            for row, label in zip(x, labels, strict=False):
+                (scores,) = board.run({"x": row[None]}).values()
+                calls.append(board.last)
+                right += int(scores.argmax() == label)
+    stack = max(call.stack_bytes for call in calls)  # type: ignore[union-attr]
+    mean = float(np.mean([call.instructions for call in calls]))  # type: ignore[union-attr]
+    return {
+        "flash": int(linked.flash_bytes),
+        "ram": int(linked.ram_bytes + stack),
+        "instructions": round(mean),
+        "right": right,
+    }
 
 
-def _call(board: Emulated, row: np.ndarray):  # type: ignore[no-untyped-def]
-    board.run({"x": row[None]})
-    assert board.last is not None
-    return board.last
-
-
-def by_op(compiled: Compiled, x: np.ndarray) -> list[float]:
-    """Mean instructions of each op."""
-    count = len(compiled.graph.ops)
+def by_op(graphs: dict[str, Graph], target: Target, x: np.ndarray) -> dict[str, list[float]]:
+    """Mean instructions of each op of every model, all of them in one program."""
+    compiled = bind_for(together(graphs), target)
+    names = [op.name.split("/")[0] for op in compiled.graph.ops]
     with TemporaryDirectory(prefix="edgesmith-claim-") as folder:
         marked = firmware(compiled, Path(folder), roomy=True, mark=True)
-        with Emulated(marked, compiled.program.interface, compiled.target, layers=count) as board:
-            calls = [_call(board, row) for row in x]
-    return [float(np.mean([cost.instructions(call.by_layer[i]) for call in calls])) for i in range(count)]
+        with Emulated(marked, compiled.program.interface, target, layers=len(names)) as board:
+            calls = []
+            for row in x:
+                board.run({"x": row[None]})
+                assert board.last is not None
+                calls.append(board.last.by_layer)
+    counts = [float(np.mean([cost.instructions(call[i]) for call in calls])) for i in range(len(names))]
+    return {key: [c for c, name in zip(counts, names, strict=True) if name == key] for key in graphs}
 
 
-def measured(kind: str, model: Any, task: Task, boards: dict[str, Target]) -> dict[str, Any]:
-    """All figures of one model on one split."""
-    seen = seen_rows(task)
-    floats, fixed = (lower_classical(Classical(model), seen, precision, "net") for precision in ("float32", "fixed"))
-    x = rows(task.test.inputs[:SAMPLES])
-    found: dict[str, Any] = {"accuracy": accuracies(kind, model, task, floats, fixed)}
-    for board, graph, precision in (
-        ("M0+", floats, "float"),
-        ("M0+", fixed, "fixed"),
-        ("M3", floats, "float"),
-        ("M4", floats, "float"),
-        ("M4", fixed, "fixed"),
-    ):
-        found[f"{board} {precision}"] = counted(graph, boards[board], x)
-    compiled = bind_for(floats, boards["M4"])
-    found["speedup"] = non_neural(CORES)(compiled.graph, by_op(compiled, x)).speedup
-    print(f"{kind}: {json.dumps(found)}", flush=True)
+def measured(made: dict[str, Any], task: Task, boards: dict[str, Target]) -> dict[str, dict[str, Any]]:
+    """All figures of one split, by kind."""
+    seen, x = seen_rows(task), rows(task.test.inputs[:SAMPLES])
+    graphs = {
+        precision: {
+            key(kind): lower_classical(Classical(model), seen, precision, "net") for kind, model in made.items()
+        }
+        for precision in ("float32", "fixed")
+    }
+    counts = {
+        "M0+": by_op({f"{p}.{k}": g for p in graphs for k, g in graphs[p].items()}, boards["M0+"], x),
+        "M3": by_op({f"float32.{k}": g for k, g in graphs["float32"].items()}, boards["M3"], x),
+        "M4": by_op({f"{p}.{k}": g for p in graphs for k, g in graphs[p].items()}, boards["M4"], x),
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for kind, model in made.items():
+        floats, fixed = graphs["float32"][key(kind)], graphs["fixed"][key(kind)]
+        figures: dict[str, Any] = {"accuracy": accuracies(kind, model, task, floats, fixed)}
+        for board, each in counts.items():
+            for name, precision in (("float", "float32"), ("fixed", "fixed")):
+                if f"{precision}.{key(kind)}" in each:
+                    figures[f"{board} {name}"] = sum(each[f"{precision}.{key(kind)}"])
+        figures["speedup"] = non_neural(CORES)(floats, counts["M4"][f"float32.{key(kind)}"]).speedup
+        found[kind] = figures
+        print(f"{kind}: {json.dumps(figures)}", flush=True)
+    return found
+
+
+def key(kind: str) -> str:
+    """A kind as part of a tensor's name."""
+    return kind.replace(" ", "-")
+
+
+def sizes(made: dict[str, Any], task: Task, boards: dict[str, Target], peers: dict[str, Any]) -> dict[str, Any]:
+    """Programs of their own: every kind on the M0+, those that peers have too on the M4."""
+    seen, x, labels = seen_rows(task), rows(task.test.inputs[:SAMPLES]), task.test.labels
+    found: dict[str, Any] = {}
+    for kind, model in made.items():
+        for name, precision in (("float", "float32"), ("fixed", "fixed")):
+            graph = lower_classical(Classical(model), seen, precision, "net")
+            own = {"M0+": built(graph, boards["M0+"], x, labels)}
+            if kind in peers:
+                own["M4"] = built(graph, boards["M4"], x, labels)
+            found.setdefault(kind, {})[f"edgesmith {name}"] = own
+        print(f"{kind}: {json.dumps(found[kind])}", flush=True)
     return found
 
 
 def instructions(found: dict[str, Any], where: str) -> float:
     """Of one place and precision."""
-    return float(found[where]["instructions"])
+    return float(found[where])
 
 
 def main() -> None:
@@ -160,35 +197,34 @@ def main() -> None:
     warnings.simplefilter("ignore")
     boards = {name: targets.load(board) for name, board in BOARDS.items()}
     runs: list[dict[str, dict[str, Any]]] = []
-    peers: dict[str, Any] = {}
     for seed in SEEDS:
         task = digits_task(seed)
-        made = models(task, seed)
-        runs.append({kind: measured(kind, model, task, boards) for kind, model in made.items()})
-        if seed == SEEDS[0]:
-            peers = non_neural_peers.compared(made, task, boards, rows(task.test.inputs))
+        runs.append(measured(models(task, seed), task, boards))
+    task = digits_task(SEEDS[0])
+    made = models(task, SEEDS[0])
+    peers = non_neural_peers.compared(made, task, boards, rows(task.test.inputs))
+    own = sizes(made, task, boards, peers)
     record("non_neural", 86, findings(runs), omits(), begin)
     path = RESULTS / "non_neural.json"
     data = json.loads(path.read_text())
-    data["table"], data["peers"] = {kind: row(runs, kind) for kind in runs[0]}, peers
+    data["table"] = {kind: row(runs, kind, own[kind]) for kind in own}
+    data["peers"] = {kind: {**own[kind], **peers[kind]} for kind in peers}
     write_file(path, json.dumps(data, indent=1) + "\n")
 
 
-def row(runs: list[dict[str, dict[str, Any]]], kind: str) -> dict[str, Any]:
-    """Medians over the splits of one kind, rounded."""
+def row(runs: list[dict[str, dict[str, Any]]], kind: str, own: dict[str, Any]) -> dict[str, Any]:
+    """Medians over the splits of one kind, rounded; flash and RAM of the first split's own program."""
 
-    def median(pick: Callable[[dict[str, Any]], float], digits: int = 0) -> float:
-        value = round(float(np.median([pick(run[kind]) for run in runs])), digits)
-        return value if digits else int(value)
+    def median(pick: Callable[[dict[str, Any]], float]) -> float:
+        return float(np.median([pick(run[kind]) for run in runs]))
 
     places = ("M0+ float", "M0+ fixed", "M3 float", "M4 float", "M4 fixed")
-    figures: dict[str, Any] = {
-        place: {name: median(lambda r, p=place, n=name: r[p][n]) for name in ("flash", "ram", "instructions")}
-        for place in places
-    }
-    figures["accuracy float"] = median(lambda r: 100 * r["accuracy"][0], 1)
-    figures["accuracy fixed"] = median(lambda r: 100 * r["accuracy"][1], 1)
-    figures["speedup"] = median(lambda r: r["speedup"], 2)
+    figures: dict[str, Any] = {place: round(median(lambda run, p=place: run[p])) for place in places}
+    figures["accuracy float"] = round(100 * median(lambda run: run["accuracy"][0]), 1)
+    figures["accuracy fixed"] = round(100 * median(lambda run: run["accuracy"][1]), 1)
+    figures["speedup"] = round(median(lambda run: run["speedup"]), 2)
+    for name in ("flash", "ram"):
+        figures[name] = [own[f"edgesmith {precision}"]["M0+"][name] for precision in ("float", "fixed")]
     return figures
 
 

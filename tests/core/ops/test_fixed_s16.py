@@ -180,35 +180,38 @@ def put(index: int, place: tuple[int, ...], value: int):
     ],
 )
 def test_trees_that_would_not_end_or_read_outside_are_refused(change, message):
-    def arrays():
-        nodes = np.int16([[0, 1, -1], [1, -2, -3]])
-        roots, first = np.int32([[0, 0]]), np.uint16([0, 1, 2, 3])
-        leaves = np.uint8([0, 1, 0]), np.int16([5, 6, -7]), np.int32([0, 0])
-        return [np.zeros((1, 2), np.uint8), nodes, np.int16([3, 4]), roots, first, *leaves]
-
-    good, bad = arrays(), arrays()
-    check(Case("tree_ensemble_s16", tuple(good)).graph())
-    change(bad)
+    nodes = np.int16([[0, 1, -1], [1, -2, -3]])
+    roots, spans = np.int32([[0, 0]]), np.uint16([0, 1, 2, 3])
+    leaves = np.uint8([0, 1, 0]), np.int16([5, 6, -7]), np.int32([0, 0])
+    arrays = (np.zeros((1, 2), np.uint8), nodes, np.int16([3, 4]), roots, spans, *leaves)
+    good = Case("tree_ensemble_s16", arrays).graph()
+    check(good)
+    changed = [array.copy() for array in arrays]
+    change(changed)
+    constants = {f"i{i}": array for i, array in enumerate(changed) if i}
     with pytest.raises(BadInput, match=message):
-        check(Case("tree_ensemble_s16", tuple(bad)).graph())
+        check(replace(good, constants=constants))
 
 
 def test_support_vectors_and_labels_that_are_not_there_are_refused():
     rng = np.random.default_rng(3)
     kind, arrays, attrs = classical_arrays.INTEGER["svm_pairs_s16"](rng)
-    arrays[2] = arrays[2] + 1
+    good = Case(kind, tuple(arrays), attrs).graph()
     with pytest.raises(BadInput, match="share out the support vectors"):
-        check(Case(kind, tuple(arrays), attrs).graph())
-    votes = Case("neighbours", (np.int32([[4, 2]]), np.uint8([0, 9])), {"k": 1, "classes": 3})
+        check(replace(good, constants={**good.constants, "i2": arrays[2] + 1}))
+    votes = Case("neighbours", (np.int32([[4, 2]]), np.uint8([0, 2])), {"k": 1, "classes": 3}).graph()
     with pytest.raises(BadInput, match="beyond the classes"):
-        check(votes.graph())
+        check(replace(votes, constants={"i1": np.uint8([0, 9])}))
+    (op,) = votes.ops
     with pytest.raises(BadInput, match="need as many rows"):
-        check(replace(votes, attrs={"k": 3, "classes": 10}).graph())
+        check(replace(votes, ops=(replace(op, attrs={"k": 3, "classes": 3}),)))
 
 
 def test_shifts_and_factors_that_would_overflow_are_refused():
     x, b = np.int16([[1, 2]]), np.int32([0, 0])
     for m, right, message in (([1, 2], [0, 31], "a shift is above 30"), ([-32768, 2], [0, 0], "m is too large")):
-        offset = b if message[0] == "a" else b + (1 << 29) + 1
+        offset = b if message[0] == "a" else b + np.int32((1 << 29) + 1)
+        good = Case("affine_s16", (x, np.int16([1, 1]), b, np.uint8([0, 0]))).graph()
+        changed = {"i1": np.int16(m), "i2": offset, "i3": np.uint8(right)}
         with pytest.raises(BadInput, match=message):
-            check(Case("affine_s16", (x, np.int16(m), offset, np.uint8(right))).graph())
+            check(replace(good, constants=changed))

@@ -6,6 +6,10 @@ static int16_t within(int64_t v, int32_t limit) {
     return (int16_t)(v < -limit ? -limit : v > limit ? limit : v);
 }
 
+static int16_t bounded(int32_t v, int32_t limit) {
+    return (int16_t)(v < -limit ? -limit : v > limit ? limit : v);
+}
+
 void es_quantize_s16(const es_columns_s16_params *p, const float *x, const float *a, const float *b, int16_t *y,
                      void *scratch) {
     const float low = (float)-p->limit, high = (float)p->limit;
@@ -24,7 +28,10 @@ void es_quantize_s16(const es_columns_s16_params *p, const float *x, const float
               const uint8_t *right, int16_t *y, void *scratch) {                                                \
         (void)scratch;                                                                                          \
         for (int32_t row = 0; row < p->count; row++) {                                                          \
-            for (int32_t i = 0; i < p->n; i++) *y++ = within(es_rshift(*x++ * m[i] + b[i], right[i]), p->limit); \
+            for (int32_t i = 0; i < p->n; i++) {                                                                \
+                const int32_t v = *x++ * m[i] + b[i] + (int32_t)((1u << right[i]) >> 1);                        \
+                *y++ = bounded(v >> right[i], p->limit);                                                        \
+            }                                                                                                   \
         }                                                                                                       \
     }
 

@@ -26,7 +26,8 @@ void es_gaussian_scores_s16(const es_gaussian_scores_params *p, const int16_t *x
         uint32_t sum = 0;
         for (int32_t i = 0; i < p->n; i++) {
             const int32_t away = within(x[i] - c[i], 32767);
-            const int32_t z = within(es_rshift(away * w[i], right[i]), p->limit);
+            const int32_t half = (int32_t)((1u << right[i]) >> 1); /* no branch for a shift of 0 */
+            const int32_t z = within((away * w[i] + half) >> right[i], p->limit);
             sum += (uint32_t)(z * z);
         }
         y[row] = es_signed((uint32_t)b[row] - sum);

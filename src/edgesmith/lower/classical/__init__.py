@@ -2,6 +2,7 @@
 
 from edgesmith.lower.classical.forest import Forest
 from edgesmith.lower.classical.model import Classical, Cut, Precision, check_classes, is_estimator, lower_classical
+from edgesmith.lower.classical.together import together
 from edgesmith.lower.classical.xgboost_json import parse as parse_xgboost
 from edgesmith.lower.classical.xgboost_json import read as read_xgboost
 
@@ -15,4 +16,5 @@ __all__ = [
     "lower_classical",
     "parse_xgboost",
     "read_xgboost",
+    "together",
 ]
