@@ -164,7 +164,7 @@ def compile_(
     say(f"\n{arena_said(artifact.manifest['memory'])}")
     if (chosen := artifact.manifest["schedule"])["patch"] != "off":
         say(f"\nsplit to fit RAM: {chosen['patch']}, {chosen['extra_macs']:,} more multiply-accumulates")
-    if named.task is None:
+    if artifact.manifest["calibrated_on"] == "random":
         say("\nno data: calibrated on random inputs, so the costs are right and the outputs are not; give --data")
     return say(f"\nartifact: {artifact.folder}")
 

@@ -122,7 +122,7 @@ def checked(made: Parts, files: Mapping[str, str]) -> Relation:
             (folder / path).write_text(text)
         sources = [folder / path for path in made.sources]
         includes = [folder / path for path in made.layout.includes]
-        runs = [("this machine", _here(made, sources, includes, samples))]
+        runs: list[tuple[str, list[Inputs]]] = [("this machine", _here(made, sources, includes, samples))]
         if made.target.emulated:
             runs.append((f"the emulated {made.target.name}", _board(made, folder, includes, samples)))
     places = [place for place, outputs in runs if _equal(wanted, outputs)]

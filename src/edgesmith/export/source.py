@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgesmith.compile.integerize import integerize
-from edgesmith.compiling import source_graph, stored_inputs
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.formats import PerTensor
@@ -18,7 +17,7 @@ from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.data import load_task
 from edgesmith.execute import target_of
-from edgesmith.lower import channels_last_input
+from edgesmith.programs import Model, Numbers, int8_inputs, programs
 from edgesmith.realize import raw_samples
 
 SAMPLES = 8
@@ -92,7 +91,7 @@ def from_artifact(folder: Path, data: str | None = None, trust: bool = False) ->
 
 
 def from_model(
-    module: nn.Module,
+    module: Model,
     example_inputs: tuple[Tensor, ...],
     task: Task | None,
     name: str,
@@ -100,11 +99,10 @@ def from_model(
     target: Target | None = None,
 ) -> Source:
     """A model that is not compiled; int8 ranges come from the task, or, without one, from random inputs."""
-    graph = source_graph(module, example_inputs, task, name, precision, "mse")
-    stored = stored_inputs(graph, example_inputs)
-    samples, origin = _samples(graph, stored, task)
-    compiled = channels_last_input(integerize(graph, stored)) if target else None
-    return Source(name, graph, stored, samples, origin, compiled, target)
+    made = programs(module, example_inputs, task, name, Numbers(precision))
+    stored = int8_inputs(made.source, example_inputs)
+    samples, origin = _samples(made.source, stored, task)
+    return Source(name, made.source, stored, samples, origin, made.compiled if target else None, target)
 
 
 def _samples(graph: Graph, stored: Sequence[str], task: Task | None) -> tuple[tuple[Inputs, ...], str]:
