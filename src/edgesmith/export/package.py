@@ -132,9 +132,7 @@ def checked(made: Parts, files: Mapping[str, str]) -> Relation:
     return Relation("package = numpy", len(places) == len(runs), sum(a.size for w in wanted for a in w.values()), said)
 
 
-def _here(
-    made: Parts, sources: list[Path], includes: list[Path], samples: Sequence[Inputs]
-) -> list[dict[str, np.ndarray]]:
+def _here(made: Parts, sources: list[Path], includes: list[Path], samples: Sequence[Inputs]) -> list[Inputs]:
     runner = Native(compile_library(sources, includes), made.program.interface)
     return [runner.run(sample) for sample in samples]
 
