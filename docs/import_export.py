@@ -10,6 +10,7 @@ from typing import Any
 
 from edgesmith.export import FORMATS, check
 from edgesmith.export.onnx_ops import TABLE as ONNX_OUT
+from edgesmith.export.tflite_ops import TABLE as TFLITE_OUT
 from edgesmith.imported import LAYER_SHARE, LAYER_STEPS, LSTM_STEPS, MEAN_STEPS
 from edgesmith.lower.onnx.folding import FOLDED
 from edgesmith.lower.onnx.table import LOWERINGS as ONNX_IN
@@ -98,6 +99,8 @@ of Arduino's: the tools themselves were not at hand.
 
 Written to ONNX: {onnx_out}.
 
+Written to TensorFlow Lite: {tflite_out}. No converter is needed: the file is written op by op.
+
 In Python:
 
 ```python
@@ -117,7 +120,8 @@ OUT = (
      f"in ONNX Runtime, within {check.MEAN_STEPS:g} step on the average; float outputs of int8 layers within "
      f"{check.MIXED_TOLERANCE:.0%} of the largest"),
     ("executorch", "float `.pte`, its layers on XNNPACK; no states", "in ExecuTorch's runtime, as `onnx`"),
-    ("tflite", "refused: litert-torch, its converter from torch, needs an environment of its own", "-"),
+    ("tflite", "int8 where the model is, else float; images channels last; no states, no layer norms",
+     "in LiteRT, as `onnx-int8` or `onnx`"),
     ("arduino", "library: `library.properties`, `src`, an example sketch",
      "its sources built here and, emulated, for the board: every byte as in numpy"),
     ("zephyr", "module: `zephyr/module.yml`, `CMakeLists.txt`, `Kconfig`", SAME),
@@ -139,6 +143,7 @@ def page() -> str:
         onnx_in=listed(ONNX_IN),
         folded=listed(FOLDED),
         onnx_out=listed(ONNX_OUT),
+        tflite_out=listed(TFLITE_OUT),
         out="\n".join(f"| `{name}` | {what} | {how} |" for name, what, how in OUT),
         **{key: found[key] for key in ("command", "inputs", "machine", "commit")},
         imported="\n".join(imported(row) for row in rows if row["imported"]),

@@ -23,8 +23,8 @@ from edgesmith.run.onnx import OnnxRuntime
 from edgesmith.verify import FLOAT_TOLERANCE, Interpreted, Relation, first_difference
 
 SUFFIXES = (".onnx", ".tflite")
-# What int8 layers may differ from TensorFlow Lite's, which round twice: steps of any value, share of all values; an LSTM
-# over its whole window: steps (docs/numbers.md, Relations).
+# What int8 layers may differ from TensorFlow Lite's, which round twice: steps of any value, share of all values; an
+# LSTM over its whole window: steps (docs/numbers.md, Relations).
 LAYER_STEPS, LAYER_SHARE, LSTM_STEPS = 1, 0.02, 4
 MEAN_STEPS = 1.0  # what int8 outputs may differ on the average from a runtime that cannot show its layers
 UINT8_TO_INT8 = 128

@@ -4,12 +4,15 @@ import numpy as np
 import onnx
 import pytest
 
+from edgesmith.compile.integerize import integerize
 from edgesmith.core.errors import BadInput, Missing, Unsupported, VerificationFailed
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.ops import interpret
 from edgesmith.export import FORMATS, export
 from edgesmith.export.onnx_file import OnnxFile
+from edgesmith.export.tflite import channels_last
 from edgesmith.lower.onnx import lower_onnx
+from edgesmith.lower.tflite import lower_tflite
 from export.nets import remembering, small
 
 
@@ -18,6 +21,30 @@ from export.nets import remembering, small
 def test_onnx_models_agree_with_onnx_runtime(source, to, tmp_path):
     done = export(source(), to, tmp_path)
     assert done.relation.holds and done.files[0].suffix == ".onnx"
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_tflite_models_agree_with_litert(precision, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason='run: pip install "edgesmith[tflite]"')
+    done = export(small(precision), "tflite", tmp_path)
+    assert done.relation.holds and done.files[0].suffix == ".tflite"
+
+
+def test_an_int8_tflite_model_comes_back_as_the_same_program(tmp_path):
+    """Every weight, bias, scale and multiplier survives the way through the file."""
+    pytest.importorskip("ai_edge_litert", reason='run: pip install "edgesmith[tflite]"')
+    source = channels_last(small())
+    graph = lower_tflite(export(small(), "tflite", tmp_path).files[0])
+    ours, back = source.program, integerize(graph, graph.inputs)
+    for sample in source.samples:
+        (want,) = interpret(ours, sample).values()
+        (got,) = interpret(back, dict(zip(back.inputs, sample.values(), strict=True))).values()
+        assert np.abs(want.astype(int) - got.reshape(want.shape)).max() <= 1
+
+
+def test_a_model_with_states_has_no_tflite_form(tmp_path):
+    with pytest.raises(Unsupported, match="Use --to onnx"):
+        export(remembering(), "tflite", tmp_path)
 
 
 def test_a_float_model_comes_back_as_it_went(tmp_path):

@@ -46,6 +46,11 @@ class LiteRt:
         return self._interpreter.get_tensor(index)
 
     @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """The runtime's facts about each input."""
+        return self._interpreter.get_input_details()
+
+    @property
     def outputs(self) -> list[dict[str, Any]]:
         """The runtime's facts about each output: index, shape, dtype, quantization."""
         return self._interpreter.get_output_details()
