@@ -37,12 +37,14 @@ edgesmith fit net.onnx --data digits --target rp2040 --out fitted
 edgesmith run net.onnx picture.npy
 ```
 
-- A **float** model becomes a module: it is calibrated, pruned, fine-tuned and compiled as any other.
+- A **float** model becomes a module: it is calibrated, fine-tuned and compiled as any other; as with a `.pt2`, its
+  channels are not pruned.
 - An **int8** model is compiled as it is, with the file's own scales: `fit` refuses it. Its inputs and outputs keep the
   file's types; uint8 outputs become the int8 that mean the same.
 - Streaming models keep their variables as states: TensorFlow Lite's `VAR_HANDLE` and the state of its LSTM.
 - Weights must be symmetric int8 (zero point 0). A weight of -128, which TensorFlow Lite's own specification excludes,
-  becomes -127. An LSTM's clip of the cell is not carried out.
+  becomes -127. An LSTM's clip of the cell is not carried out, and its gates saturate once, where TensorFlow Lite
+  saturates the input's part first: loud inputs may give other outputs.
 - An op without a lowering is refused before any work, every one by name, with a way round. An ONNX model can be cut to
   the part that has lowerings; axes that a file leaves open get their sizes from `sizes`:
 

@@ -67,8 +67,8 @@ class Source:
         for name in self.graph.inputs:
             tensor, array = self.graph.tensors[name], sample[name]
             if tensor.dtype == "float32" and array.dtype != np.float32:
-                assert isinstance(tensor.format, PerTensor)
-                array = tensor.format.dequantize(array)
+                format_ = tensor.format
+                array = format_.dequantize(array) if isinstance(format_, PerTensor) else array.astype(np.float32)
             found[name] = array
         return found
 
