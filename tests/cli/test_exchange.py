@@ -43,7 +43,11 @@ def test_a_file_is_compiled_and_the_artifact_exported(edgesmith, model, tmp_path
         "export", tmp_path / "artifact", "--to", "onnx-int8", "--data", "digits", "--out", tmp_path / "out"
     )
     assert done.code == 0 and "8 validation samples of digits" in done.out
-    assert (tmp_path / "out" / "net_int8.onnx").is_file()
+    int8 = tmp_path / "out" / "net_int8.onnx"
+    again = edgesmith("compile", int8, "--target", "stm32f103", "--out", tmp_path / "again", "--json")
+    assert again.code == 0 and json.loads(again.out)["calibrated_on"] == "the model's own formats"
+    refused = edgesmith("fit", int8, "--data", "digits", "--target", "stm32f103", "--out", tmp_path / "fit")
+    assert refused.code == 4 and "int8 already" in refused.err
 
 
 def test_formats_that_are_not_there_are_refused(edgesmith, model, tmp_path):
