@@ -76,6 +76,12 @@ Supported, ONNX (opset 11 and later): {onnx_in}; computed from constants and sha
 |---|---|---|---|---|
 {imported}
 
+What is broken, and why: `dtln_noise_suppression` hears noise far louder than speech here, at which the gates of its
+LSTMs saturate otherwise (above); made to saturate as TensorFlow Lite does, its layers agree within a step. Untrained
+nets that ONNX Runtime quantized: in `mobilenet-v2`, 53 layers deep, and in `vit` with uint8 activations, differences of
+a step add up to a little more than one step of the output. LiteRT will not open `person_detect`: it has scales along an
+axis that its biases have not.
+
 Refused:
 
 | file | ops without a lowering |

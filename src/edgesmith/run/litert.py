@@ -31,7 +31,7 @@ class LiteRt:
             )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BadInput(f"litert: {path} cannot be opened ({str(error)[:300]}).") from error
+            raise BadInput(f"litert: {Path(path).name} cannot be opened ({str(error)[:300]}).") from error
 
     def run(self, inputs: Mapping[str, np.ndarray] | list[np.ndarray]) -> list[np.ndarray]:
         """One inference; inputs and outputs in the file's order, stored as the file says."""
