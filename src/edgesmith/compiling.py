@@ -14,10 +14,11 @@ from edgesmith.core.task import Task
 from edgesmith.lower.classical import Classical
 from edgesmith.patching import AUTO, OFF, Patching, patched
 from edgesmith.profile import Profile, profile
-from edgesmith.programs import Model, Numbers, programs
+from edgesmith.programs import Model, Numbers, is_quantized, programs
 from edgesmith.realize import Realized, realize, write_artifact
 
 INT8 = Numbers()
+OWN_FORMATS = "the model's own formats"  # of a model that came quantized
 
 
 def compile_model(
@@ -50,7 +51,7 @@ def compile_model(
     facts = {
         "schedule": chosen.describe(),
         "settings": asdict(numbers),
-        "calibrated_on": task.name if task else "random",
+        "calibrated_on": OWN_FORMATS if is_quantized(module) else task.name if task else "random",
         **({"model": "classical"} if isinstance(module, Classical) else {}),
     }
     return write_artifact(out, realized, made.source, task, facts)

@@ -150,7 +150,7 @@ def check_integers(graph: Graph) -> None:
         )
 
 
-def is_quantized(module: nn.Module) -> bool:
+def is_quantized(module: Model) -> bool:
     """Whether a module has its formats already, as an imported int8 model does."""
     return isinstance(module, Lifted) and any(isinstance(t.format, PerTensor) for t in module.graph.tensors.values())
 

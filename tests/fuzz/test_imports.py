@@ -30,7 +30,7 @@ def judged(kind: str, first: int, count: int) -> dict[str, int]:
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", ["onnx", "tflite"])
 def test_no_damaged_file_gets_past_the_importer_with_more_than_an_error(kind, repeats):
-    total = repeats(400, 50_000)
+    total = repeats(250, 50_000)
     found: dict[str, int] = {}
     for first in range(0, total, PORTION):
         for key, count in judged(kind, first, min(PORTION, total - first)).items():

@@ -42,6 +42,8 @@ EXTRA_OF = {
     "xgboost": "classical",
     "PIL": "fit",
     "elftools": "firmware",
+    "ai_edge_litert": "tflite",
+    "google": "onnx",
     "serial": "board",
 }
 

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from edgesmith.cli.models import load, need_task
-from edgesmith.cli.options import Data, Jobs, Json, MaxRam, ModelSpec, Patch, Precision, Seed, TargetName, Trust
+from edgesmith.cli.options import (
+    MODEL_FILES,
+    Data,
+    Jobs,
+    Json,
+    MaxRam,
+    ModelSpec,
+    Patch,
+    Precision,
+    Seed,
+    TargetName,
+    Trust,
+)
 from edgesmith.cli.output import arena_said, as_json, note, readings, say, stdout, working
 from edgesmith.core.budget import Budget, parse_quantity
 from edgesmith.core.errors import DoesNotFit
@@ -69,8 +81,8 @@ def fit(
     given: dict[str, object] = {"target": target, "data": data, "max-flash": max_flash, "max-ram": max_ram}
     given |= {"max-latency": max_latency, "max-energy": max_energy, "min-accuracy": min_accuracy, "out": out}
     given |= {"time": time, "trials": trials, "epochs": epochs, "seed": seed, "trust": trust}
-    if model.endswith(".pt2"):
-        note("an exported program is quantized and tuned; its channels are not pruned: give file.py:function for that")
+    if model.endswith((".pt2", *MODEL_FILES)):
+        note("a program from a file is quantized and tuned, its channels are not pruned: give file.py:function")
     try:
         run_fit(
             named.module,
@@ -164,7 +176,7 @@ def compile_(
     say(f"\n{arena_said(artifact.manifest['memory'])}")
     if (chosen := artifact.manifest["schedule"])["patch"] != "off":
         say(f"\nsplit to fit RAM: {chosen['patch']}, {chosen['extra_macs']:,} more multiply-accumulates")
-    if named.task is None:
+    if artifact.manifest["calibrated_on"] == "random":
         say("\nno data: calibrated on random inputs, so the costs are right and the outputs are not; give --data")
     return say(f"\nartifact: {artifact.folder}")
 

@@ -19,7 +19,7 @@ from edgesmith import __version__, targets
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.atomic import write_file
 from edgesmith.core.budget import Budget
-from edgesmith.core.errors import BadInput, DoesNotFit, VerificationFailed
+from edgesmith.core.errors import BadInput, DoesNotFit, Unsupported, VerificationFailed
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Metric, Task
@@ -31,6 +31,7 @@ from edgesmith.fit.search import Search
 from edgesmith.fit.space import Settings
 from edgesmith.fit.trial import Job, compiled_graph, float_graph, read_graph, weights_sha256
 from edgesmith.patching import OFF, Patching, patched
+from edgesmith.programs import is_quantized
 from edgesmith.realize import Realized, host_accuracy, raw_samples, realize, samples_of, write_artifact
 from edgesmith.report import write as write_report
 from edgesmith.report.pareto import front
@@ -122,11 +123,13 @@ def fit(
         BadInput: weights or data that are not finite, a folder that holds something else.
         Busy: another fit works in the folder.
         DoesNotFit: no candidate meets the budget; the message says what would. A report is written all the same.
-        Unsupported: an op of the module has no lowering.
+        Unsupported: an op of the module has no lowering, or it is int8 already.
         VerificationFailed: the compiled model does not compute what it should.
     """
     board = target if isinstance(target, Target) else targets.load(target)
     check_finite(module, task)
+    if is_quantized(module):
+        raise Unsupported(f"fit: {name} is int8 already; need a float model to change. Compile it as it is.")
     module = copy.deepcopy(module).eval()
     budget = budget.within(board)
     folder = Folder(Path(out))

@@ -31,7 +31,7 @@ class LiteRt:
             )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BadInput(f"litert: {path} cannot be opened ({str(error)[:300]}).") from error
+            raise BadInput(f"litert: {Path(path).name} cannot be opened ({str(error)[:300]}).") from error
 
     def run(self, inputs: Mapping[str, np.ndarray] | list[np.ndarray]) -> list[np.ndarray]:
         """One inference; inputs and outputs in the file's order, stored as the file says."""
@@ -44,6 +44,11 @@ class LiteRt:
     def tensor(self, index: int) -> np.ndarray:
         """What an operator made, by the tensor's number in the file."""
         return self._interpreter.get_tensor(index)
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """The runtime's facts about each input."""
+        return self._interpreter.get_input_details()
 
     @property
     def outputs(self) -> list[dict[str, Any]]:

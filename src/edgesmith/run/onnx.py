@@ -22,7 +22,7 @@ class OnnxRuntime:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises types of its own for each way to fail
-            raise BadInput(f"onnx: {path} cannot be opened by ONNX Runtime ({str(error)[:300]}).") from error
+            raise BadInput(f"onnx: {Path(path).name} cannot be opened by ONNX Runtime ({str(error)[:300]}).") from error
         self._types = {one.name: one.type for one in self._session.get_inputs()}
 
     def run(self, inputs: Mapping[str, np.ndarray] | list[np.ndarray]) -> list[np.ndarray]:

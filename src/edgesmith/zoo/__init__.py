@@ -54,7 +54,7 @@ def load_model(spec: str, trust: bool = False) -> "tuple[nn.Module, tuple[Tensor
 
     Args:
         spec: a net of the zoo, "file.py:function" that returns (module, example_inputs) with a batch of 1 or a
-            fitted scikit-learn, XGBoost or LightGBM model, a .pt2 file of torch.export, or an XGBoost .json.
+            fitted scikit-learn, XGBoost or LightGBM model, a .onnx, .tflite or .pt2 file, or an XGBoost .json.
         trust: run the code of a Python file or a .pt2.
 
     Raises:

@@ -1,7 +1,10 @@
 """Lowering of UNIDIRECTIONAL_SEQUENCE_LSTM: its two variable tensors become states of the graph.
 
-The cell is not clipped: an int8 model's cell saturates as int16 before the usual clip of 10 is reached, and a float
-cell reaches it only when ten steps in a row add their most.
+The cell is not clipped. The usual clip of 10 is never reached by an int16 cell at 2^-12 or finer, which saturates
+before; a coarser or a float cell reaches it only when ten steps in a row add their most.
+
+A gate's parts are added before they saturate (docs/numbers.md, Recurrent ops); TensorFlow Lite saturates the input's
+part to int16 first, so that loud inputs can give another gate there.
 """
 
 import numpy as np
