@@ -128,7 +128,7 @@ def test_torch_agrees_with_the_integers_and_a_wrong_scale_is_found(monkeypatch):
     relation = against_torch(source, inputs)
     assert relation.holds and relation.checked > 0
     index = linears(integer)[0]
-    monkeypatch.setattr(verify, "integerize", lambda g: shifted(integerize(g), index))
+    monkeypatch.setattr(verify, "integerize", lambda g, stored: shifted(integerize(g, stored), index))
     broken = against_torch(source, inputs)
     assert broken.holds is False and "first beyond its limit" in broken.detail
 

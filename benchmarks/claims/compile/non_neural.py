@@ -31,7 +31,6 @@ import numpy as np
 from edgesmith import targets
 from edgesmith.build import bind_for, firmware
 from edgesmith.compile.non_neural import non_neural
-from edgesmith.programs import seen_rows
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode
@@ -42,6 +41,7 @@ from edgesmith.data.digits import digits_task
 from edgesmith.emulate import cost
 from edgesmith.lower.classical import Classical, lower_classical, together
 from edgesmith.profile import linked_firmware
+from edgesmith.programs import seen_rows
 from edgesmith.run.emulated import Emulated
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
