@@ -32,7 +32,7 @@ def picture(schedule: str) -> str:
     graph = program_graph(bed, byte_task(bed), "minmax")
     changed = graph if schedule == "off" else parse(schedule, graph).apply(graph)
     memory = memory_table(bind_for(changed, targets.load(BOARD)).program)
-    print(f"{NET} {schedule}: {memory['arena_bytes']:,} bytes, {len(memory['ops'])} ops", file=sys.stderr)
+    sys.stderr.write(f"{NET} {schedule}: {memory['arena_bytes']:,} bytes, {len(memory['ops'])} ops\n")
     head, body = str(timeline(memory)).split(">", 1)
     return f'{head} xmlns="http://www.w3.org/2000/svg">{STYLE}{body}\n'
 
