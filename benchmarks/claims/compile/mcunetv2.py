@@ -40,6 +40,7 @@ from patched_nets import net_graph, rows
 from record import RESULTS, Finding, compared, record
 
 SEEDS = (0, 1, 2)
+OVER = "arena, stack and variables of the best schedule found are above it"
 KB, SRAM_BYTES, LARGE, SMALL = 1024, 32 * 1024, 64, 48
 BOARD = "nucleo-l4r5zi"
 NETS = Path(os.environ.get("EDGESMITH_DATA", "")) / "models" / "tinyengine_mcunet"
@@ -95,7 +96,7 @@ def own_vww() -> Finding:
     before, after = (profile(bind_for(g, target).program, target).ram.value for g in (graph, chosen.graph))
     paper = "> 90% on Visual Wake Words under 32 kB, the image not counted"
     words = f"the authors' VWW net, RAM on the emulated board with image and stack ({chosen.schedule})"
-    return exact(words, paper, "kB", "<= 32 kB", before / KB, after / KB, after <= SRAM_BYTES)
+    return exact(words, paper, "kB", "<= 32 kB", before / KB, after / KB, after <= SRAM_BYTES, OVER)
 
 
 def compiled(kind: str, size: int, seed: int) -> Graph:
