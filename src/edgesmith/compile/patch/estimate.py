@@ -34,8 +34,9 @@ def outside_bytes(stage: Stage, live: np.ndarray) -> int:
 
 
 def standing_bytes(stage: Stage) -> int:
-    """The cut and its sources, which are there all the while."""
-    return sum(stage.graph.tensors[name].nbytes for name in (stage.cut, *stage.sources))
+    """The larger of what a stage begins and ends with: no schedule takes less."""
+    sources = sum(stage.graph.tensors[name].nbytes for name in stage.sources)
+    return max(sources, stage.graph.tensors[stage.cut].nbytes)
 
 
 def cell_bytes(stage: Stage, name: str) -> int:
@@ -44,20 +45,48 @@ def cell_bytes(stage: Stage, name: str) -> int:
     return tensor.nbytes // (tensor.shape[1] * tensor.shape[2])
 
 
+def row_bytes(stage: Stage, name: str) -> int:
+    """Bytes of one row of a tensor."""
+    return cell_bytes(stage, name) * stage.size(name, AXES[1])
+
+
 def patches_bytes(stage: Stage, tall: Parts, wide: Parts) -> int:
-    """Most bytes in use while the largest patch is made; a band's patches wait beside one another.
+    """Most bytes in use while a patch is made.
+
+    Patches as wide as the image are pieces of the sources' bytes, and rows that no later one reads are free; others
+    are cut out, and a band's patches wait beside one another.
 
     Args:
         tall, wide: of `spans_of`.
     """
-    rows, columns = (max(part, key=lambda spans: sum(map(length, spans.values()))) for part in (tall, wide))
-    sizes = {n: length(rows[n]) * length(columns[n]) * cell_bytes(stage, n) for n in rows}
-    band = length(rows[stage.cut]) * stage.size(stage.cut, AXES[1]) * cell_bytes(stage, stage.cut)
-    return standing_bytes(stage) + (band if len(wide) > 1 else 0) + _patch_bytes(stage, sizes, rows, columns)
+    columns = max(wide, key=lambda spans: sum(map(length, spans.values())))
+    most = 0
+    for index, rows in enumerate(tall):
+        done = stage.size(stage.cut, AXES[0]) * (index + 1) // len(tall) * row_bytes(stage, stage.cut)
+        sizes = {n: length(rows[n]) * length(columns[n]) * cell_bytes(stage, n) for n in rows}
+        if len(wide) == 1:
+            sizes |= dict.fromkeys(stage.sources, 0)
+            standing = done + sum(_left(stage, n, rows[n][0]) for n in stage.sources)
+        else:
+            band = length(rows[stage.cut]) * row_bytes(stage, stage.cut)
+            standing = done + band + sum(stage.graph.tensors[n].nbytes for n in stage.sources)
+        most = max(most, standing + _patch_bytes(stage, sizes, rows, columns, copies=len(wide) > 1))
+    return most
 
 
-def _patch_bytes(stage: Stage, sizes: Mapping[str, int], tall: Mapping[str, Span], wide: Mapping[str, Span]) -> int:
-    """Most bytes in use within one patch."""
+def _left(stage: Stage, name: str, first: int) -> int:
+    """Bytes of a source from row `first` on."""
+    return (stage.size(name, AXES[0]) - first) * row_bytes(stage, name)
+
+
+def _patch_bytes(
+    stage: Stage, sizes: Mapping[str, int], tall: Mapping[str, Span], wide: Mapping[str, Span], copies: bool
+) -> int:
+    """Most bytes in use within one patch.
+
+    Args:
+        copies: whether parts of a tensor that an op reads are cut out, not pieces of its bytes.
+    """
     alive = {name: sizes[name] for name in stage.sources}
     most = sum(alive.values())
     last = {name: p for p in range(len(stage.indices)) for name, _ in stage.split[p]}
@@ -68,7 +97,7 @@ def _patch_bytes(stage: Stage, sizes: Mapping[str, int], tall: Mapping[str, Span
             rows = clipped(reach[0].back(tall[result]), stage.size(name, AXES[0]))
             columns = clipped(reach[1].back(wide[result]), stage.size(name, AXES[1]))
             cells = length(rows) * length(columns) * cell_bytes(stage, name)
-            cut += cells if cells < sizes[name] else 0
+            cut += cells if copies and cells < sizes[name] else 0
         dying = [n for n, _ in stage.split[position] if last[n] == position]
         over = op.kind in OVERWRITES and any(sizes[n] == sizes[result] for n in dying)
         most = max(most, sum(alive.values()) + cut + (0 if over else sizes[result]))
@@ -87,8 +116,19 @@ def lines_bytes(stage: Stage, count: int) -> int:
     held: dict[str, int] = {}  # rows of each result that are there
     most = 0
     for band in range(count):
-        most = max(most, _band_bytes(stage, rows, band, row, held))
-    return standing_bytes(stage) + most
+        most = max(most, _standing(stage, rows, band) + _band_bytes(stage, rows, band, row, held))
+    return most
+
+
+def _standing(stage: Stage, rows: Lines, band: int) -> int:
+    """The rows of the cut that are made, and of the sources those that this band or a later one reads."""
+    done = max((made[stage.cut][1] for made in rows.made[: band + 1] if stage.cut in made), default=0)
+    first = {name: stage.size(name, AXES[0]) for name in stage.sources}
+    for position, op in enumerate(stage.ops):
+        for name, reach in stage.split[position]:
+            if name in first and (new := rows.made[band].get(op.outputs[0])):
+                first[name] = min(first[name], clipped(reach[0].back(new), stage.size(name, AXES[0]))[0])
+    return done * row_bytes(stage, stage.cut) + sum(_left(stage, name, row) for name, row in first.items())
 
 
 def _band_bytes(stage: Stage, rows: Lines, band: int, row: Mapping[str, int], held: dict[str, int]) -> int:
@@ -100,21 +140,10 @@ def _band_bytes(stage: Stage, rows: Lines, band: int, row: Mapping[str, int], he
         if result in rows.made[band]:
             new = length(rows.made[band][result])
             alive = sum(held[n] * row[n] for n in held)
-            cut = sum(
-                _cut_rows(stage, position, name, rows, band, held) * row[name] for name, _ in stage.split[position]
-            )
             before = held.get(result, 0)
-            joined = (new + before) * row[result] if before else 0
-            most = max(most, alive + cut + new * row[result], alive + new * row[result] + joined)
+            most = max(most, alive + (new + before) * row[result])  # kept rows are copied, new ones made beside them
             if result != stage.cut:
                 held[result] = before + new
         for name in stage.read_last[position]:
             held[name] = length(kept[name]) if name in kept else 0
     return most
-
-
-def _cut_rows(stage: Stage, position: int, name: str, rows: Lines, band: int, held: Mapping[str, int]) -> int:
-    """Rows of an input that must be cut out of what is held for the op to read them."""
-    reach = next(r for n, r in stage.split[position] if n == name)
-    read = clipped(reach[0].back(rows.made[band][stage.ops[position].outputs[0]]), stage.size(name, AXES[0]))
-    return length(read) if name in stage.sources or length(read) < held.get(name, 0) else 0

@@ -20,7 +20,7 @@ BANDS = (2, 3, 4, 6, 7, 8, 12, 14, 16, 24, 28, 32, 48, 56)
 STEPS = 1000  # calls of the bands of one stage, at most: each takes code of its own
 EXTRA = 1.0  # work of the whole net that halos may cost at most
 TRIES = 8  # schedules that are planned in earnest
-SLACK = 1.15  # by which a schedule may seem too large and yet be planned: buffers that overlap are not reckoned
+SLACK = 1.3  # by which a schedule may seem too large and yet be planned: buffers that overlap are not reckoned
 GAIN = 0.96  # of the memory of the one planned before it, below which the next is worth a try
 
 # A graph to how full each limit is: memory, and whatever else must hold; 1 is full.
