@@ -84,11 +84,12 @@ def test_the_table_of_verbs_is_whole():
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(COMMAND.commands)
 
 
-def test_the_page_of_methods_is_up_to_date():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+@pytest.mark.parametrize("name", ["generate", "speed"])
+def test_a_generated_page_is_up_to_date(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    assert generate.PAGE.read_text() == generate.page(), "run: python docs/generate.py"
+    assert generate.PAGE.read_text() == generate.page(), f"run: python docs/{name}.py"
 
 
 def test_exit_codes_are_those_of_the_errors():
