@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from torch import nn
 
 from compile.patch.stages import image_net
 from edgesmith import targets, zoo
@@ -70,10 +71,11 @@ def test_the_manifest_says_how_a_model_was_split(tmp_path):
 
 
 def test_fit_splits_what_breaks_the_limit_on_ram_alone():
-    bed = zoo.load("digits-resnet")
-    whole = Predictor(BOARD, bed.task, Budget().within(BOARD), "net").predict(bed.module, "int8")
+    task, (first, then) = zoo.load("digits-cnn").task, (nn.Conv2d(1, 48, 3, padding=1), nn.Conv2d(48, 48, 3, padding=1))
+    net = nn.Sequential(first, nn.ReLU(), then, nn.ReLU(), nn.Conv2d(48, 4, 3, 2), nn.Flatten(), nn.Linear(36, 10))
+    whole = Predictor(BOARD, task, Budget().within(BOARD), "net").predict(net.eval(), "int8")
     budget = replace(Budget().within(BOARD), ram_bytes=int(0.9 * whole.ram.value))
-    split = Predictor(BOARD, bed.task, budget, "net").predict(bed.module, "int8")
+    split = Predictor(BOARD, task, budget, "net").predict(net, "int8")
     assert whole.split == "" and split.split and split.ram.value <= budget.ram_bytes
     hurried = replace(budget, latency_ms=0.5 * whole.latency.value)
-    assert Predictor(BOARD, bed.task, hurried, "net").predict(bed.module, "int8").split == ""
+    assert Predictor(BOARD, task, hurried, "net").predict(net, "int8").split == ""
