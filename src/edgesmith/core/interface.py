@@ -56,7 +56,7 @@ def encode(tensor: Tensor, values: np.ndarray) -> np.ndarray:
     if array.shape != tensor.shape and (1, *array.shape) != tensor.shape:
         raise BadInput(f"run: input {tensor.name!r} has shape {array.shape}; need {tensor.shape}.")
     array = array.reshape(tensor.shape)
-    if str(array.dtype) == tensor.dtype:
+    if array.dtype == np.dtype(tensor.dtype):
         return array
     if tensor.dtype == "float32" and array.dtype.kind in "fiub":
         with np.errstate(over="ignore"):  # beyond float32 is infinite there too

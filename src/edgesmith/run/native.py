@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesmith.core.errors import BadInput
+from edgesmith.core.graph import Tensor
 from edgesmith.core.interface import Interface, Port, encode
 
 Trace = ctypes.CFUNCTYPE(None, ctypes.c_int32)
@@ -37,6 +38,9 @@ class Native:
         self._run.restype = ctypes.c_int
         self._arena = _aligned(interface.arena_bytes, interface.alignment)
         self._state = _aligned(interface.state_bytes, interface.alignment)
+        self._blocks = (_pointer(self._state), _pointer(self._arena))
+        self._made = (ctypes.c_void_p * len(interface.outputs))()
+        self._made_bytes = [port.tensor.nbytes for port in interface.outputs]
         self.reset()
 
     def reset(self) -> None:
@@ -55,24 +59,26 @@ class Native:
         Raises:
             BadInput: an input is missing or malformed.
         """
-        arrays = [np.ascontiguousarray(encode(port.tensor, _get(inputs, port))) for port in self.interface.inputs]
-        given = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
-        made = (ctypes.c_void_p * len(self.interface.outputs))()
-        if self._run(given, made, _pointer(self._state), _pointer(self._arena)) != 0:
+        arrays, given = self._given(inputs)
+        if self._run(given, self._made, *self._blocks) != 0:
             raise BadInput(f"run: {self.interface.name} refused its arguments.")
-        return {port.tensor.name: _copy(port, made[i]) for i, port in enumerate(self.interface.outputs)}
+        made = zip(self.interface.outputs, self._made, self._made_bytes, strict=True)
+        return {port.tensor.name: _copy(port.tensor, address, nbytes) for port, address, nbytes in made}
 
     def prepared(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], int]:
         """An inference on `inputs` as a bare call of the C function, to be timed; its outputs stay in the arena."""
-        arrays = [np.ascontiguousarray(encode(port.tensor, _get(inputs, port))) for port in self.interface.inputs]
-        given = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
-        made = (ctypes.c_void_p * len(self.interface.outputs))()
-        state, arena = _pointer(self._state), _pointer(self._arena)
+        arrays, given = self._given(inputs)
 
         def call(held: object = arrays) -> int:  # C reads the arrays by address, so the function keeps them alive
-            return int(self._run(given, made, state, arena))
+            return int(self._run(given, self._made, *self._blocks))
 
         return call
+
+    def _given(self, inputs: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], object]:
+        """The inputs as they are stored, and the struct of their addresses."""
+        arrays = [np.ascontiguousarray(encode(port.tensor, _get(inputs, port))) for port in self.interface.inputs]
+        addresses = (array.__array_interface__["data"][0] for array in arrays)  # .ctypes takes a microsecond
+        return arrays, (ctypes.c_void_p * len(arrays))(*addresses)
 
     def trace(self, callback: Callable[[int], None] | None) -> None:
         """Call `callback(op index)` after each op, if the library was built with tracing."""
@@ -93,10 +99,9 @@ def _get(inputs: Mapping[str, np.ndarray], port: Port) -> np.ndarray:
     return inputs[port.tensor.name]
 
 
-def _copy(port: Port, address: int | None) -> np.ndarray:
-    tensor = port.tensor
-    raw = ctypes.string_at(address or 0, tensor.nbytes)
-    return np.frombuffer(raw, tensor.dtype).reshape(tensor.shape).copy()
+def _copy(tensor: Tensor, address: int | None, nbytes: int) -> np.ndarray:
+    raw = bytearray(ctypes.string_at(address or 0, nbytes))
+    return np.frombuffer(raw, tensor.dtype).reshape(tensor.shape)
 
 
 def _aligned(nbytes: int, alignment: int) -> np.ndarray:

@@ -1,14 +1,17 @@
 /* A small pool of threads for systems that have them (edgesmith_threads.h): POSIX threads or Windows.
  *
  * Parts of a job are fixed by its units and the number of threads; each writes its own bytes, so results do not depend
- * on who runs what when. A job that is posted while another runs, as two programs of one library may do, runs on its
- * caller's thread alone. Workers look for a job for some microseconds, then sleep. After a fork the child has no
- * workers and runs everything itself until it asks for threads.
+ * on who runs what when. Whoever is free takes the next part, the caller too, so a worker that the system holds back
+ * holds nobody up unless it has begun. A job that is posted while another runs, as two programs of one library may do,
+ * runs on its caller's thread alone. Workers look for parts for some microseconds, then sleep. After a fork the child has
+ * no workers and runs everything itself until it asks for threads.
  *
- * What is shared: a worker reads `job` and `parts` after it saw a new `turn` (acquire; written before a release), the
- * poster returns after it saw `left` at zero (acquire; each worker releases its bytes with its decrement). A worker
- * that is about to sleep counts itself in before it looks at `turn` once more, the poster changes `turn` before it looks
- * whether anyone sleeps, both sequentially consistent: one of them sees the other. */
+ * What is shared: `open` holds the parts of the job and how many are taken; a part is taken by compare-and-swap, so by one
+ * alone. Who took one reads `job`, written before `open` was (release, acquire), and counts it in `done` when its bytes
+ * are written; the poster returns, and may post again, once all parts are done (release, acquire). The turn in `open`
+ * tells two jobs with the same counts apart. A worker that is about to sleep counts itself in before it looks at `open`
+ * once more, the poster writes `open` before it looks whether anyone sleeps, both sequentially consistent: one sees the
+ * other. */
 #if defined(EDGESMITH_THREADS)
 #ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L
@@ -39,12 +42,12 @@ typedef pthread_cond_t condition;
 #ifndef ES_LEAST_WORK
 #define ES_LEAST_WORK 1500 /* nanoseconds that a part must be worth: what it takes to hand it over */
 #endif
+#define PARTS 2 /* of a job for each thread, if it is worth it: threads seldom run at the same speed */
 #define SPINS 2000      /* some tens of microseconds: longer than what lies between two ops of a net */
 
 static struct {
-    int32_t count, left, sleeping, busy, stop, forks;
-    uint32_t turn;
-    int32_t parts;
+    int32_t count, done, sleeping, busy, stop, forks;
+    uint64_t open; /* turn << 32 | parts << 16 | parts taken */
     const es_job *job;
     mutex lock;
     condition wake;
@@ -75,21 +78,39 @@ static void leave(void) {
 #endif
 }
 
-static void run_part(const es_job *job, int32_t part, int32_t parts, void *scratch) {
-    const int32_t first = (int32_t)((int64_t)job->units * part / parts);
-    const int32_t last = (int32_t)((int64_t)job->units * (part + 1) / parts);
-    if (first < last) job->task(job->job, first, last, scratch);
+static int32_t parts_of(uint64_t open) {
+    return (int32_t)(open >> 16 & 0xffff);
 }
 
-/* Until `turn` is another than `seen`. */
-static void await_turn(uint32_t seen) {
+static int any_left(uint64_t open) {
+    return (int32_t)(open & 0xffff) < parts_of(open);
+}
+
+/* Take parts of the posted job and run them until none is left. */
+static void take_parts(void *scratch) {
+    uint64_t open = __atomic_load_n(&pool.open, __ATOMIC_ACQUIRE);
+    while (any_left(open)) {
+        if (!__atomic_compare_exchange_n(&pool.open, &open, open + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) continue;
+        const es_job *job = pool.job;
+        const int64_t units = job->units, part = (int64_t)(open & 0xffff), parts = parts_of(open);
+        job->task(job->job, (int32_t)(units * part / parts), (int32_t)(units * (part + 1) / parts), scratch);
+        __atomic_fetch_add(&pool.done, 1, __ATOMIC_RELEASE);
+        open = __atomic_load_n(&pool.open, __ATOMIC_ACQUIRE);
+    }
+}
+
+static int idle(void) {
+    return !any_left(__atomic_load_n(&pool.open, __ATOMIC_SEQ_CST)) && !__atomic_load_n(&pool.stop, __ATOMIC_SEQ_CST);
+}
+
+static void await_parts(void) {
     for (int32_t i = 0; i < SPINS; i++) {
-        if (__atomic_load_n(&pool.turn, __ATOMIC_ACQUIRE) != seen) return;
+        if (!idle()) return;
         rest();
     }
     enter();
     __atomic_fetch_add(&pool.sleeping, 1, __ATOMIC_SEQ_CST);
-    while (__atomic_load_n(&pool.turn, __ATOMIC_SEQ_CST) == seen) {
+    while (idle()) {
 #ifdef _WIN32
         SleepConditionVariableSRW(&pool.wake, &pool.lock, INFINITE, 0);
 #else
@@ -100,10 +121,7 @@ static void await_turn(uint32_t seen) {
     leave();
 }
 
-/* All workers see a new turn. */
-static void post(int32_t workers) {
-    __atomic_store_n(&pool.left, workers, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&pool.turn, 1, __ATOMIC_SEQ_CST);
+static void wake_all(void) {
     if (__atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST) == 0) return;
     enter();
 #ifdef _WIN32
@@ -114,25 +132,24 @@ static void post(int32_t workers) {
     leave();
 }
 
-static void work(int32_t index) {
+static void work(void) {
     uint8_t scratch[SCRATCH_BYTES] __attribute__((aligned(64)));
-    for (uint32_t seen = 0;; seen++) { /* the pool starts its workers with turn 0 and posts one turn at a time */
-        await_turn(seen);
-        if (pool.stop) return;
-        if (index < pool.parts) run_part(pool.job, index, pool.parts, scratch);
-        __atomic_fetch_sub(&pool.left, 1, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&pool.stop, __ATOMIC_SEQ_CST)) {
+        await_parts();
+        take_parts(scratch);
     }
 }
 
 #ifdef _WIN32
 
-static DWORD WINAPI begin(void *index) {
-    work((int32_t)(intptr_t)index);
+static DWORD WINAPI begin(void *nothing) {
+    (void)nothing;
+    work();
     return 0;
 }
 
 static int start(int32_t index) {
-    pool.workers[index] = CreateThread(NULL, STACK_BYTES, begin, (void *)(intptr_t)index, 0, NULL);
+    pool.workers[index] = CreateThread(NULL, STACK_BYTES, begin, NULL, 0, NULL);
     return pool.workers[index] != NULL;
 }
 
@@ -150,8 +167,9 @@ static void prepare_for_forks(void) {
 
 #else
 
-static void *begin(void *index) {
-    work((int32_t)(intptr_t)index);
+static void *begin(void *nothing) {
+    (void)nothing;
+    work();
     return NULL;
 }
 
@@ -159,7 +177,7 @@ static int start(int32_t index) {
     pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) != 0) return 0;
     const int sized = pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0;
-    const int made = sized && pthread_create(&pool.workers[index], &attributes, begin, (void *)(intptr_t)index) == 0;
+    const int made = sized && pthread_create(&pool.workers[index], &attributes, begin, NULL) == 0;
     pthread_attr_destroy(&attributes);
     return made;
 }
@@ -178,6 +196,7 @@ static void forget_workers(void) {
     const condition wake = CONDITION_START;
     pool.count = 1;
     pool.sleeping = pool.busy = 0;
+    pool.open = 0;
     pool.lock = lock;
     pool.wake = wake;
 }
@@ -195,17 +214,20 @@ static void __attribute__((destructor)) end(void) {
 
 void es_run(const es_job *job, void *scratch) {
     const int64_t worth = job->work / ES_LEAST_WORK;
-    int32_t parts = job->units < pool.count ? job->units : pool.count;
+    int32_t parts = pool.count > 1 ? PARTS * pool.count : 1;
+    if (job->units < parts) parts = job->units;
     if (worth < parts) parts = (int32_t)worth;
     if (parts < 2 || job->scratch_bytes > SCRATCH_BYTES || __atomic_exchange_n(&pool.busy, 1, __ATOMIC_ACQUIRE)) {
         job->task(job->job, 0, job->units, scratch);
         return;
     }
+    const uint64_t turn = (__atomic_load_n(&pool.open, __ATOMIC_RELAXED) >> 32) + 1;
     pool.job = job;
-    pool.parts = parts;
-    post(pool.count - 1);
-    run_part(job, 0, parts, scratch);
-    for (int32_t i = 0; __atomic_load_n(&pool.left, __ATOMIC_ACQUIRE) != 0; i++) {
+    __atomic_store_n(&pool.done, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&pool.open, turn << 32 | (uint64_t)parts << 16, __ATOMIC_SEQ_CST);
+    wake_all();
+    take_parts(scratch);
+    for (int32_t i = 0; __atomic_load_n(&pool.done, __ATOMIC_ACQUIRE) != parts; i++) {
         if (i < SPINS) {
             rest();
         } else {
@@ -219,12 +241,11 @@ int32_t es_threads(int32_t count) {
     count = count < 1 ? 1 : count > MOST_THREADS ? MOST_THREADS : count;
     if (count == pool.count) return count;
     if (pool.count > 1) {
-        pool.stop = 1;
-        post(0);
+        __atomic_store_n(&pool.stop, 1, __ATOMIC_SEQ_CST);
+        wake_all();
         for (int32_t i = 1; i < pool.count; i++) join(i);
-        pool.stop = 0;
+        __atomic_store_n(&pool.stop, 0, __ATOMIC_SEQ_CST);
     }
-    pool.turn = 0;
     pool.count = 1;
     prepare_for_forks();
     while (pool.count < count && start(pool.count)) pool.count++;
