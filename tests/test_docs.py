@@ -84,16 +84,22 @@ def test_the_table_of_verbs_is_whole():
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(COMMAND.commands)
 
 
-@pytest.fixture(scope="module")
-def generate():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+def module_of(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_the_page_of_methods_is_up_to_date(generate):
-    assert generate.PAGE.read_text() == generate.page(), "run: python docs/generate.py"
+@pytest.fixture(scope="module")
+def generate():
+    return module_of("generate")
+
+
+@pytest.mark.parametrize("name", ["generate", "speed"])
+def test_a_generated_page_is_up_to_date(name):
+    generate = module_of(name)
+    assert generate.PAGE.read_text() == generate.page(), f"run: python docs/{name}.py"
 
 
 def test_the_tables_of_classical_models_are_the_results(generate):

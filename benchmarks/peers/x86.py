@@ -6,7 +6,7 @@ The peers take the torch module: ONNX Runtime through the dynamo exporter, `onnx
 (QDQ, weights per channel, the same calibration inputs) and all graph optimizations; XNNPACK through ExecuTorch and its
 own quantizer (`pip install executorch==1.4.1 onnxruntime==1.31.1`). Ours is the int8 program compiled for this machine.
 All run in one process and alternate, so that other load meets each. A turn of one of them is a call that warms the
-caches and CALLS more, of which the median counts; with several threads each rests before its turn until the other
+caches and CALLS more, of which the fastest counts; with several threads each rests before its turn until the other
 pools' threads sleep. Medians of the times, and of the ratios within a turn. Each call includes its Python binding.
 Beside them the machine's own limits (limits.py), measured in the same process. Criterion, fixed before the run: at most
 ONNX Runtime's int8 time on every net, one thread. Writes benchmarks/results/peers_x86.json, nets not named keep their
@@ -55,7 +55,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "peers_x86.json"
 NETS = ("resnet8", "ds-cnn", "mobilenet-v1-025", "mobilenet-v2-0.35-96", "mobilenet-v2-1.0-224")
 LIMIT = 1.0  # times ONNX Runtime's int8
 WARM_UP = 10
-CALLS = 3
+CALLS = 5
 REST_S = 0.005  # longer than threads of the peers look for work before they sleep
 PEERS = ("onnxruntime_int8", "onnxruntime_float", "xnnpack_int8", "xnnpack_float")
 
@@ -107,14 +107,14 @@ def quantized(path: Path, task: Task, folder: Path) -> Path:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Time of one call: the median of CALLS, after one that warms the caches."""
+    """Time of one call: the fastest of CALLS, after one that warms the caches."""
     call()
     times = []
     for _ in range(CALLS):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    return float(np.median(times))
+    return min(times)
 
 
 def own_graph(bed: Testbed, task: Task) -> Graph:
@@ -177,6 +177,7 @@ def measure(name: str, threads: int, repeats: int) -> dict[str, Any]:
         **{f"{who}_ms": round(1e3 * float(np.median(each)), 4) for who, each in times.items()},
         "ratios": {who: round(float(np.median(each)), 3) for who, each in ratios.items()},
         "ratio_quartiles": {who: np.quantile(each, (0.25, 0.75)).round(3).tolist() for who, each in ratios.items()},
+        "ratios_of_fastest": {who: round(float(times["ours"].min() / times[who].min()), 3) for who in PEERS},
         "peers_that_win": [who for who in PEERS if np.median(ratios[who]) > 1],
         "macs": macs,
         "moved_bytes": moved,

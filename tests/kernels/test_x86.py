@@ -1,13 +1,18 @@
 """Every level of the x86 kernels, AVX-512 VNNI, AVX2 and plain, against numpy on the shapes that steer their paths."""
 
 import platform
+import sys
+from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgesmith.core import ops
-from kernels.calling import call
+from edgesmith.kernels.abi import FOLDER
+from edgesmith.toolchain import compile_library
+from kernels.calling import call, sources
 from kernels.cases import Case, case, multipliers, s8, zero
 
 pytestmark = pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="x86-64 kernels")
@@ -35,10 +40,13 @@ DEPTHWISE = tuple(
 ) + ((9, 11, 16, (3, 3), (2, 2), (2, 3), (3, 3, 3, 3)), (30, 40, 48, (3, 3), (2, 2), (1, 1), (1, 1, 1, 1)))
 
 
+def flags_of(level: str) -> tuple[str, ...]:
+    return ("-mcpu=x86_64", f"-DES_X86_MOST={LEVELS[level]}")
+
+
 def same_as_numpy(made: Case, level: str) -> None:
     op, arrays = made
-    flags = ("-mcpu=x86_64", f"-DES_X86_MOST={LEVELS[level]}")
-    (got,) = call(op, arrays, "x86", flags=flags)
+    (got,) = call(op, arrays, "x86", flags=flags_of(level))
     (wanted,) = ops.spec_of(op).run(arrays, ops.attrs_of(op))
     np.testing.assert_array_equal(got, wanted)
 
@@ -84,3 +92,33 @@ def test_extreme_values_do_not_saturate_on_the_way(level, nprng):
         arrays[0][:] = -128
         arrays[1][:] = np.where(np.arange(64) % 2, 127, -127)[:, None, None, None]
         same_as_numpy((op, arrays), level)
+
+
+VEX, EVEX = (0xC4, 0xC5), (0x62,)  # first bytes of AVX and of AVX-512 instructions, in 64-bit code only of these
+
+
+def first_bytes(library: Path) -> Iterator[tuple[str, set[int]]]:
+    """Every function and the first bytes of its instructions."""
+    from capstone import CS_ARCH_X86, CS_MODE_64, Cs
+    from elftools.elf.elffile import ELFFile
+
+    with library.open("rb") as file:
+        image = ELFFile(file)
+        text = image.get_section_by_name(".text")
+        for symbol in image.get_section_by_name(".symtab").iter_symbols():
+            if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_size"] and "vnni" not in symbol.name:
+                start = symbol["st_value"] - text["sh_addr"]
+                code = text.data()[start : start + symbol["st_size"]]
+                places = [(start, size) for start, size, *_ in Cs(CS_ARCH_X86, CS_MODE_64).disasm_lite(code, 0)]
+                assert sum(size for _, size in places) == len(code), f"{symbol.name} is not understood"
+                yield symbol.name, {code[start] for start, _ in places}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads ELF")
+def test_a_body_for_a_lower_level_has_no_instruction_of_a_higher_one():
+    """So that a library made for any x86-64 also runs where there is no AVX-512, or no AVX."""
+    functions = dict(first_bytes(compile_library(sources("x86"), [FOLDER / "include"], flags=flags_of("highest"))))
+    assert {"es_conv2d_s8", "part_avx2", "add_avx2"} <= set(functions)
+    for name, seen in functions.items():
+        assert not seen.intersection(EVEX), name
+        assert "avx2" in name or not seen.intersection(VEX), name

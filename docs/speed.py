@@ -1,0 +1,109 @@
+"""Write the section "x86-64" of docs/speed.md from benchmarks/results/peers_x86.json; tests/test_docs.py checks it."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parent / "speed.md"
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "peers_x86.json"
+SECTION = re.compile(r"^## x86-64\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+PEERS = {
+    "onnxruntime_int8": "ONNX Runtime int8",
+    "xnnpack_int8": "XNNPACK int8",
+    "onnxruntime_float": "ONNX Runtime float32",
+    "xnnpack_float": "XNNPACK float32",
+}
+THREADS = {"1": "one thread", "2": "two threads"}
+LEAD = """\
+## x86-64
+
+One library serves every x86-64: convolutions, linear and depthwise layers and what stands between them have a body for
+AVX-512 VNNI, one for AVX2 and one for neither, and ask the processor when they first run. All are bit-equal to the
+reference. The C offers `NAME_threads(n)` where it is built with `EDGESMITH_THREADS`, and `edgesmith run --threads`
+uses it; outputs are the same whatever the number.
+
+What makes it fast: windows are read where they lie in a padded strip of the image, which stays in the first cache;
+activations become x + 128 in that copy, so that `vpdpbusd` takes them as they are, and -128 * sum(w) comes with the
+packed weights; a depthwise layer interleaves four taps to a 32-bit lane; sums become outputs in 32-bit words (the
+high-word form of [numbers](numbers.md)), four rows packed together.
+"""
+
+
+def page() -> str:
+    """The whole page with its section as the results have it."""
+    text = PAGE.read_text("utf-8")
+    if not SECTION.search(text):
+        text += "\n## x86-64\n"
+    return SECTION.sub(lambda _: section(json.loads(RESULTS.read_text("utf-8"))), text).rstrip() + "\n"
+
+
+def section(results: Mapping[str, Any]) -> str:
+    """The section as Markdown, up to the next one."""
+    nets = results["nets"]
+    parts = [LEAD]
+    for count, words in THREADS.items():
+        if measured := {name: net[count] for name, net in nets.items() if count in net}:
+            parts += [f"\nMilliseconds an inference, {words}; in brackets our time over theirs:\n", times(measured)]
+    parts += [
+        f"\n{verdict(results)}\n",
+        "\nHow much of what the machine can do at most, in the same run:\n",
+        shares(nets),
+    ]
+    parts.append(
+        f"\n`{results['command']}`, {results['machine']}, ONNX Runtime {results['onnxruntime']}, XNNPACK of ExecuTorch "
+        f"{results['executorch']}; medians of {spread(nets)} turns that alternate on a machine with other work, Python "
+        "bindings included.\n"
+    )
+    return "".join(parts) + "\n"
+
+
+def times(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row a net."""
+
+    def row(name: str, net: Mapping[str, Any]) -> list[str]:
+        theirs = [f"{net[f'{who}_ms']:.3f} ({net['ratios'][who]:.2f})" for who in PEERS]
+        return [name, f"**{net['ours_ms']:.3f}**", *theirs]
+
+    return table(["net", "ours, int8", *PEERS.values()], [row(*each) for each in measured.items()])
+
+
+def verdict(results: Mapping[str, Any]) -> str:
+    """Whether the criterion holds, and where a peer is faster."""
+    said = f"Criterion: {results['criterion']}: it {'holds' if results['holds'] else 'does **not** hold'}."
+    wins = [
+        f"{PEERS[who]} on {name}, {THREADS[count]}"
+        for name, counts in results["peer_wins"].items()
+        for count, peers in counts.items()
+        for who in peers
+    ]
+    return f"{said} {'Faster than ours: ' + '; '.join(wins) + '.' if wins else 'No peer was faster on any of them.'}"
+
+
+def shares(nets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Multiply-accumulates and bytes a second against the limits measured beside them."""
+    rows = []
+    for name, counts in nets.items():
+        for count, net in counts.items():
+            peak, read = net["limits"]["peak_gmacs_per_s"], net["limits"]["read_gb_per_s"]
+            shares_of = (f"{net['share_of_peak']:.0%} of {peak:.0f}", f"{net['share_of_read']:.0%} of {read:.0f}")
+            rows.append([name, count, f"{net['macs'] / 1e6:.1f}", f"{net['moved_bytes'] / 1e6:.2f}", *shares_of])
+    heads = ["net", "threads", "million MACs", "MB moved", "of peak int8 GMAC/s", "of read GB/s"]
+    return table(heads, rows)
+
+
+def spread(nets: Mapping[str, Mapping[str, Any]]) -> str:
+    """How many turns."""
+    counts = sorted({net["repeats"] for counts in nets.values() for net in counts.values()})
+    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table behind an empty line."""
+    lines = [f"| {' | '.join(cells)} |\n" for cells in (heads, ["---"] * len(heads), *rows)]
+    return "\n" + "".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
