@@ -28,6 +28,9 @@ What makes it fast: windows are read where they lie in a padded strip of the ima
 activations become x + 128 in that copy, so that `vpdpbusd` takes them as they are, and -128 * sum(w) comes with the
 packed weights; a depthwise layer interleaves four taps to a 32-bit lane; sums become outputs in 32-bit words (the
 high-word form of [numbers](numbers.md)), four rows packed together.
+
+Both cores of the machine had much other work. The fastest of five calls is hardly touched by it, but a second thread
+seldom found a core free: the figures of two threads show that waiting for one costs little, not what a free one gains.
 """
 
 

@@ -20,7 +20,7 @@ INSTRUCTIONS_PER_MAC = 30.0
 INSTRUCTIONS_PER_ELEMENT = 120.0
 SOFT_FLOAT = 8.0  # times as many where floats are computed in software
 # Cycles per element read or written besides multiply-accumulates, on targets without a table.
-CYCLES_PER_ELEMENT = {"riscv32": 20.0}
+CYCLES_PER_ELEMENT = {"riscv32": 20.0, "x86-64": 0.34}  # x86-64: benchmarks/kernels/x86_costs.py
 HOSTED_CYCLES_PER_ELEMENT = 1.0
 
 
