@@ -84,21 +84,25 @@ def test_the_table_of_verbs_is_whole():
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(COMMAND.commands)
 
 
-def script(name):
+def module_of(name):
     spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+@pytest.fixture(scope="module")
+def generate():
+    return module_of("generate")
+
+
 @pytest.mark.parametrize("name", ["generate", "speed"])
 def test_a_generated_page_is_up_to_date(name):
-    generate = script(name)
+    generate = module_of(name)
     assert generate.PAGE.read_text() == generate.page(), f"run: python docs/{name}.py"
 
 
-def test_the_tables_of_classical_models_are_the_results():
-    generate = script("generate")
+def test_the_tables_of_classical_models_are_the_results(generate):
     text = generate.CLASSICAL.read_text()
     assert generate.classical_page(text) == text, "run: python docs/generate.py"
 
