@@ -32,10 +32,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from edgesmith import zoo
 from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import EdgesmithError
-from edgesmith.imported import import_model, verify_model
 from edgesmith.lower.onnx import lower_onnx
 from edgesmith.lower.onnx.model import read as read_onnx
 from edgesmith.lower.tflite.model import read as read_tflite
+from edgesmith.pipeline.imported import import_model, verify_model
 
 RESULTS = Path(__file__).parent / "results" / "import.json"
 FOLDERS = ("models", "tflm")

@@ -25,7 +25,6 @@ from cost_cases import CASES, Case
 from scipy.optimize import nnls
 
 from edgesmith import targets
-from edgesmith.build import Compiled, bind_for, firmware
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.cache import cache_folder
@@ -39,6 +38,7 @@ from edgesmith.kernels.abi import BINDINGS, select
 from edgesmith.kernels.costs import COSTS, CostTable, KernelCost, digest, key, read, stamp
 from edgesmith.kernels.costs.features import features, form
 from edgesmith.kernels.kernel import Kernel
+from edgesmith.pipeline.build import Compiled, bind_for, firmware
 from edgesmith.run.emulated import Emulated
 
 SAMPLES = 36  # shapes of each form of a kernel and op

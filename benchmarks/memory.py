@@ -32,7 +32,6 @@ from whole_nets import BOARD, TFLM_ACTIVATIONS, byte_task, program_graph
 
 from compile.wiring import inception, random_wiring
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for
 from edgesmith.compile.emit import model
 from edgesmith.compile.memory import plan as planning
 from edgesmith.compile.memory.place import extent
@@ -41,6 +40,7 @@ from edgesmith.compile.memory.storage import Demands, buffers, overlaps, scratch
 from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import Missing, Unsupported
 from edgesmith.core.graph import Graph
+from edgesmith.pipeline.build import bind_for
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 # Arenas at commit ba74b2f: greedy orders, results over inputs of stride 1, no views, the given order; bytes.

@@ -25,7 +25,6 @@ import numpy as np
 import torch
 
 from edgesmith import targets, zoo
-from edgesmith.build import Compiled, bind_for
 from edgesmith.compile.integerize import integerize
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
@@ -34,13 +33,14 @@ from edgesmith.core.task import Normalize, Split, Task
 from edgesmith.cost import op_costs, totals
 from edgesmith.emulate import cost
 from edgesmith.lower import channels_last_input
-from edgesmith.profile import linked_firmware
-from edgesmith.programs import random_task, source_graph
-from edgesmith.realize import host_accuracy, samples_of
+from edgesmith.pipeline.build import Compiled, bind_for
+from edgesmith.pipeline.profile import linked_firmware
+from edgesmith.pipeline.programs import random_task, source_graph
+from edgesmith.pipeline.realize import host_accuracy, samples_of
+from edgesmith.pipeline.verify import Interpreted
 from edgesmith.run.emulated import Emulated
 from edgesmith.toolchain import Firmware
 from edgesmith.training.evaluate import evaluate
-from edgesmith.verify import Interpreted
 from edgesmith.zoo.testbed import Testbed
 
 RESULTS = Path(__file__).parent / "results" / "whole_nets.json"

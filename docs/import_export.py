@@ -11,12 +11,12 @@ from typing import Any
 from edgesmith.export import FORMATS, check
 from edgesmith.export.onnx_ops import TABLE as ONNX_OUT
 from edgesmith.export.tflite_ops import TABLE as TFLITE_OUT
-from edgesmith.imported import LAYER_SHARE, LAYER_STEPS, LSTM_STEPS, MEAN_STEPS
 from edgesmith.lower.onnx.folding import FOLDED
 from edgesmith.lower.onnx.table import LOWERINGS as ONNX_IN
 from edgesmith.lower.tflite.table import LOWERINGS as TFLITE_IN
 from edgesmith.lower.tflite.table import VARIABLES
-from edgesmith.verify import FLOAT_TOLERANCE
+from edgesmith.pipeline.imported import LAYER_SHARE, LAYER_STEPS, LSTM_STEPS, MEAN_STEPS
+from edgesmith.pipeline.verify import FLOAT_TOLERANCE
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "import-export.md"

@@ -10,9 +10,9 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from whole_nets import byte_task, program_graph
 
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for
 from edgesmith.compile.patch import parse
-from edgesmith.profile import memory_table
+from edgesmith.pipeline.build import bind_for
+from edgesmith.pipeline.profile import memory_table
 from edgesmith.report.timeline import timeline
 
 FOLDER = Path(__file__).parent / "patches"

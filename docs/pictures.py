@@ -16,7 +16,6 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from whole_nets import byte_task, program_graph
 
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for
 from edgesmith.compile.emit import model
 from edgesmith.compile.emit.model import Program
 from edgesmith.compile.memory import plan as planning
@@ -25,8 +24,9 @@ from edgesmith.compile.memory.storage import Demands, buffers, overlaps, scratch
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.ops.fixed import multipliers_of
 from edgesmith.lower import channels_last_input
-from edgesmith.profile import memory_table
-from edgesmith.programs import source_graph
+from edgesmith.pipeline.build import bind_for
+from edgesmith.pipeline.profile import memory_table
+from edgesmith.pipeline.programs import source_graph
 from edgesmith.report.timeline import document
 
 FOLDER = Path(__file__).parent / "compiler"

@@ -1,4 +1,4 @@
-"""Write the sections "Cortex-M" and "x86-64" of docs/speed.md from benchmarks/results; tests/test_docs.py checks them."""
+"""Write the sections "Cortex-M" and "x86-64" of docs/speed.md from benchmarks/results; a test checks them."""
 
 import json
 import re
@@ -51,8 +51,8 @@ states; what they stand beside was measured on boards, of which some have faster
 each net. The peak is two multiply-accumulates a cycle.
 """
 CORTEX_M_END = """
-By instructions ours is ahead on every net; by our own estimate of cycles the best published programs are. What takes the
-instructions: a SMLAD makes two channels at once from weights packed as a + 256 b, so a long dot product takes 0.75 to
+By instructions ours is ahead on every net; by our own estimate of cycles the best published programs are. Where the
+instructions go: a SMLAD makes two channels at once from weights packed as a + 256 b, so a long dot product takes 0.75 to
 0.8 instructions; short ones, first layers of three channels and depthwise layers spend as many again on gathering and
 on scaling their sums. Cores without DSP instructions run plain C with the same packing.
 
@@ -80,12 +80,15 @@ core free: the figures of two threads show that waiting for one costs little, no
 def page() -> str:
     """The whole page with its sections as the results have them."""
     text = PAGE.read_text("utf-8")
-    for name, make in (("Cortex-M", cortex_m), ("x86-64", x86)):
-        pattern = re.compile(rf"^## {name}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
-        if not pattern.search(text):
-            text += f"\n## {name}\n"
-        text = pattern.sub(lambda _, made=make(): made, text)
+    for name, section in (("Cortex-M", cortex_m()), ("x86-64", x86())):
+        text = replaced(text, name, section)
     return text.rstrip() + "\n"
+
+
+def replaced(text: str, name: str, section: str) -> str:
+    """The page with one of its sections made anew, behind all others if it is the first time."""
+    pattern = re.compile(rf"^## {name}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+    return pattern.sub(lambda _: section, text) if pattern.search(text) else f"{text.rstrip()}\n\n{section}"
 
 
 def read(name: str) -> Any:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from edgesmith import targets, zoo
-from edgesmith.compiling import compile_model
-from edgesmith.execute import run_artifact
+from edgesmith.pipeline.compiling import compile_model
+from edgesmith.pipeline.execute import run_artifact
 
 bed = zoo.load("digits-cnn")
 folder = Path(tempfile.mkdtemp()) / "digits"

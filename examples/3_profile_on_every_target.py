@@ -1,7 +1,7 @@
 """What a net costs on every target, before any work on it."""
 
 from edgesmith import targets, zoo
-from edgesmith.compiling import profile_model
+from edgesmith.pipeline.compiling import profile_model
 
 bed = zoo.load("resnet8")
 for name in targets.names():

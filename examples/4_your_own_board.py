@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from edgesmith import targets, zoo
-from edgesmith.compiling import profile_model
+from edgesmith.pipeline.compiling import profile_model
 
 board = (Path(targets.__file__).parent / "boards" / "stm32f103.toml").read_text()
 path = Path(tempfile.mkdtemp()) / "bluepill-128k.toml"

@@ -4,9 +4,9 @@ import tempfile
 from pathlib import Path
 
 from edgesmith import targets, zoo
-from edgesmith.compiling import compile_model
 from edgesmith.export import export, from_model
-from edgesmith.imported import verify_model
+from edgesmith.pipeline.compiling import compile_model
+from edgesmith.pipeline.imported import verify_model
 
 folder = Path(tempfile.mkdtemp())
 bed = zoo.load("digits-cnn")

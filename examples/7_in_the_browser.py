@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 from edgesmith import targets, zoo
-from edgesmith.compiling import compile_model
-from edgesmith.execute import certify_artifact, run_artifact
+from edgesmith.pipeline.compiling import compile_model
+from edgesmith.pipeline.execute import certify_artifact, run_artifact
 
 bed = zoo.load("digits-cnn")
 folder = Path(tempfile.mkdtemp()) / "digits"

@@ -8,8 +8,8 @@ from sklearn.ensemble import RandomForestClassifier
 import edgesmith
 from edgesmith import Budget
 from edgesmith.data import load_task
-from edgesmith.execute import run_artifact
 from edgesmith.fit.fit import Effort
+from edgesmith.pipeline.execute import run_artifact
 
 task = load_task("digits")  # uint8 pixels, (n, 1, 8, 8)
 rows = task.train.inputs.reshape(len(task.train), -1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from edgesmith.compile.integerize import integerize
 from edgesmith.core.graph import Graph
 from edgesmith.lower import channels_last_input
-from edgesmith.programs import random_task, source_graph
+from edgesmith.pipeline.programs import random_task, source_graph
 
 ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardswish, nn.SiLU, nn.GELU, nn.Sigmoid, nn.Tanh, nn.Identity,

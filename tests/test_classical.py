@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for, firmware, native
 from edgesmith.core.budget import Budget
 from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops import check, interpret
 from edgesmith.core.task import Split, Task
-from edgesmith.execute import certify_artifact
 from edgesmith.fit import fit_classical
 from edgesmith.fit.classical import Settings, space
 from edgesmith.fit.fit import Effort
 from edgesmith.lower.classical import Classical, lower_classical, together
+from edgesmith.pipeline.build import bind_for, firmware, native
+from edgesmith.pipeline.execute import certify_artifact
+from edgesmith.pipeline.verify import against_float, first_difference
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
-from edgesmith.verify import against_float, first_difference
 from lower.classical_models import CLASSIFIERS, CLUSTERINGS, REGRESSORS, fitted, rows
 
 GROUPS = {"classifier": CLASSIFIERS, "regressor": REGRESSORS, "clustering": CLUSTERINGS}

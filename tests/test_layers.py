@@ -10,7 +10,7 @@ import edgesmith
 
 SOURCE = Path(edgesmith.__file__).parent
 FOUNDATION = {"data", "training", "lower", "emulate", "toolchain", "kernels", "targets"}
-JOINING = {"fit", "report", "catalog", "cost", "export"}
+JOINING = {"fit", "report", "catalog", "cost", "pipeline", "export"}
 CORE, BELOW, FAMILY, JOIN, CLI = range(5)
 # A folder here must load without torch: an artifact runs where torch is not installed.
 TORCH_FREE = {"core", "targets", "kernels", "toolchain", "emulate", "compile", "run", "report", "cli", ""}

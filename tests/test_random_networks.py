@@ -5,10 +5,10 @@ import pytest
 
 from compile.programs import bound, disagreement, load, samples
 from edgesmith import targets
-from edgesmith.build import HOST_KERNELS, bind_for, firmware, on_target
 from edgesmith.core.artifact import graph_files, graph_from
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops import interpret
+from edgesmith.pipeline.build import HOST_KERNELS, bind_for, firmware, on_target
 from edgesmith.run.emulated import Emulated
 from random_modules import module_graph
 from random_networks import network

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from edgesmith import targets, zoo
-from edgesmith.build import Compiled, bind_for, native
 from edgesmith.compile.integerize import integerize
 from edgesmith.core.errors import Missing
 from edgesmith.core.graph import Graph
 from edgesmith.cost import flash_bytes, op_costs, static_ram_bytes, totals
 from edgesmith.lower import channels_last_input
-from edgesmith.profile import linked_firmware
-from edgesmith.programs import random_task, source_graph
-from edgesmith.realize import samples_of
+from edgesmith.pipeline.build import Compiled, bind_for, native
+from edgesmith.pipeline.profile import linked_firmware
+from edgesmith.pipeline.programs import random_task, source_graph
+from edgesmith.pipeline.realize import samples_of
+from edgesmith.pipeline.verify import Interpreted, first_difference
 from edgesmith.run.emulated import Emulated
 from edgesmith.toolchain import Firmware
-from edgesmith.verify import Interpreted, first_difference
 from edgesmith.zoo.builders import random_net
 from edgesmith.zoo.entries import ENTRIES
 

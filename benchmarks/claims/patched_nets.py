@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for
 from edgesmith.compile.integerize import integerize
 from edgesmith.compile.patch import parse
 from edgesmith.core import ops
@@ -19,8 +18,9 @@ from edgesmith.core.task import Normalize, Split, Task
 from edgesmith.cost.memory import flash_bytes
 from edgesmith.lower import channels_last_input
 from edgesmith.lower.tflite import lower_tflite
-from edgesmith.profile import linked_firmware
-from edgesmith.programs import source_graph
+from edgesmith.pipeline.build import bind_for
+from edgesmith.pipeline.profile import linked_firmware
+from edgesmith.pipeline.programs import source_graph
 from edgesmith.run.emulated import Emulated
 
 BOARD = "stm32h743"

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for, firmware
 from edgesmith.compile.integerize import integerize
 from edgesmith.core.cache import cache_folder
 from edgesmith.core.graph import Graph
@@ -17,7 +16,8 @@ from edgesmith.core.task import Split, Task
 from edgesmith.data import named_task
 from edgesmith.emulate.float_use import float_use
 from edgesmith.lower import Lifted, channels_last_input, lower, with_normalize
-from edgesmith.realize import host_accuracy, realize
+from edgesmith.pipeline.build import bind_for, firmware
+from edgesmith.pipeline.realize import host_accuracy, realize
 from edgesmith.training.evaluate import evaluate
 from edgesmith.zoo.builders import build
 from edgesmith.zoo.testbed import load_weights

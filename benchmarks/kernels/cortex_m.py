@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.build import bind_for, firmware
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.target import Target
 from edgesmith.emulate.cost import cycles, instructions
+from edgesmith.pipeline.build import bind_for, firmware
 from edgesmith.run.emulated import Emulated
 from edgesmith.targets import load
 from edgesmith.zoo.models.mlperf_tiny import MobilenetV1, same_padding

@@ -25,16 +25,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from whole_nets import byte_task, program_graph
 
 from edgesmith import targets, zoo
-from edgesmith.build import Compiled, firmware
 from edgesmith.compile.emit.model import bind
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.emulate.cost import instructions, latency
-from edgesmith.realize import samples_of
+from edgesmith.pipeline.build import Compiled, firmware
+from edgesmith.pipeline.realize import samples_of
+from edgesmith.pipeline.verify import Interpreted
 from edgesmith.run.emulated import Emulated
-from edgesmith.verify import Interpreted
 
 RESULTS = Path(__file__).parents[1] / "results" / "neon.json"
 BOARDS = ("raspberry-pi-4", "raspberry-pi-5")

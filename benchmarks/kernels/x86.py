@@ -27,9 +27,9 @@ import onnxruntime
 sys.path.insert(0, str(Path(__file__).parent))
 from twins import NETS, Twin
 
-from edgesmith.build import native
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
+from edgesmith.pipeline.build import native
 
 RESULTS = Path(__file__).parents[1] / "results" / "x86_kernels.json"
 LIMIT = 4.0  # times ONNX Runtime

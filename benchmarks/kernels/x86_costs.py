@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "peers"))
 from x86 import NETS, program_of
 
 from edgesmith import targets
-from edgesmith.build import host_library
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
-from edgesmith.realize import samples_of
+from edgesmith.pipeline.build import host_library
+from edgesmith.pipeline.realize import samples_of
 from edgesmith.run.native import Native
 
 RESULTS = Path(__file__).parents[1] / "results" / "x86_costs.json"

@@ -28,15 +28,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 from x86 import exported, own_graph, quantized, seconds
 
 from edgesmith import targets, zoo
-from edgesmith.build import Compiled, bind_for, native, wasm_module
 from edgesmith.compile.emit import browser
 from edgesmith.compile.emit.model import bind
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
 from edgesmith.core.interface import random_input
-from edgesmith.programs import random_task
-from edgesmith.realize import samples_of
+from edgesmith.pipeline.build import Compiled, bind_for, native, wasm_module
+from edgesmith.pipeline.programs import random_task
+from edgesmith.pipeline.realize import samples_of
 from edgesmith.run.wasm import Wasm
 
 RESULTS = Path(__file__).parents[1] / "results" / "wasm.json"

@@ -37,7 +37,6 @@ import xnnpack
 from limits import limits
 
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for, host_library
 from edgesmith.compile.emit.model import Program
 from edgesmith.compile.integerize import integerize
 from edgesmith.core import ops
@@ -46,8 +45,9 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode
 from edgesmith.core.task import Task
 from edgesmith.lower import channels_last_input
-from edgesmith.programs import random_task, source_graph
-from edgesmith.realize import samples_of
+from edgesmith.pipeline.build import bind_for, host_library
+from edgesmith.pipeline.programs import random_task, source_graph
+from edgesmith.pipeline.realize import samples_of
 from edgesmith.run.native import Native
 from edgesmith.zoo.testbed import Testbed
 

@@ -6,9 +6,9 @@ import pytest
 
 from board.stub import model
 from edgesmith.board.wire import EMULATED_IDENTITY
-from edgesmith.build import bind_for, serial_firmware
 from edgesmith.emulate.serial import SerialBoard
-from edgesmith.onboard import program_sha256
+from edgesmith.pipeline.build import bind_for, serial_firmware
+from edgesmith.pipeline.onboard import program_sha256
 from edgesmith.targets import load
 from edgesmith.toolchain import Firmware
 

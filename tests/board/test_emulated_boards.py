@@ -15,14 +15,14 @@ from edgesmith.board import Board
 from edgesmith.board.frames import Frame, encode
 from edgesmith.board.port import open_port
 from edgesmith.board.wire import EMULATED_IDENTITY
-from edgesmith.build import bind_for, firmware, serial_firmware
 from edgesmith.core.errors import BadInput, Missing, Unsupported
 from edgesmith.core.interface import random_input
 from edgesmith.emulate.serial import SerialBoard
-from edgesmith.onboard import connect, program_sha256
+from edgesmith.pipeline.build import bind_for, firmware, serial_firmware
+from edgesmith.pipeline.onboard import connect, program_sha256
+from edgesmith.pipeline.verify import Interpreted
 from edgesmith.run.emulated import Emulated
 from edgesmith.targets import load, names
-from edgesmith.verify import Interpreted
 
 SERIAL = [name for name in names() if load(name).serial]
 

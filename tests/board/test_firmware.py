@@ -6,9 +6,9 @@ import zlib
 import pytest
 
 from board.stub import model
-from edgesmith.build import bind_for, serial_files
 from edgesmith.core.errors import Unsupported
-from edgesmith.onboard import build_images, connect
+from edgesmith.pipeline.build import bind_for, serial_files
+from edgesmith.pipeline.onboard import build_images, connect
 from edgesmith.targets import load, names
 from edgesmith.toolchain import check_warnings
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from board.stub import model
-from edgesmith import onboard
 from edgesmith.board import Board
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.interface import random_input
+from edgesmith.pipeline import onboard
 
 CORTEX_M3 = 0x411FC231  # CPUID of revision r1p1 (DDI 0337): the emulated board says that it is one of silicon
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from board.stub import model
-from edgesmith import onboard
 from edgesmith.board import tools
 from edgesmith.board.tools import Images, choose, plans
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.errors import BadInput, Missing, Unsupported
+from edgesmith.pipeline import onboard
 from edgesmith.targets import load, names
 
 HERE = Path("/x")

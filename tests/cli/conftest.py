@@ -74,7 +74,7 @@ def digit(tmp_path) -> Path:
 def compiled(tmp_path_factory) -> Path:
     """digits-cnn for a Blue Pill; copy it before changing anything."""
     from edgesmith import targets, zoo
-    from edgesmith.compiling import compile_model
+    from edgesmith.pipeline.compiling import compile_model
 
     bed = zoo.load("digits-cnn")
     folder = tmp_path_factory.mktemp("cli") / "digits"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgesmith.core import artifact as artifacts
-from edgesmith.onboard import emulated_board
+from edgesmith.pipeline.onboard import emulated_board
 
 MISSING, BAD_INPUT, USAGE = 7, 3, 2
 

@@ -143,6 +143,6 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(edgesmith, monkeypatch
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edgesmith.execute.certify_artifact", interrupted)
+    monkeypatch.setattr("edgesmith.pipeline.execute.certify_artifact", interrupted)
     ended = edgesmith("verify", compiled)
     assert ended.code == 130 and ended.err == "interrupted; run the same command again to go on\n"

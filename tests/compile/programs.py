@@ -10,9 +10,9 @@ from edgesmith.compile.emit import model_files
 from edgesmith.compile.emit.model import Program, bind
 from edgesmith.core.graph import Graph
 from edgesmith.core.interface import random_input
+from edgesmith.pipeline.verify import Interpreted, first_difference
 from edgesmith.run.native import Native
 from edgesmith.toolchain import compile_library
-from edgesmith.verify import Interpreted, first_difference
 
 
 def bound(graphs: Sequence[Graph], folders: Sequence[str]) -> list[Program]:

@@ -13,12 +13,12 @@ import pytest
 
 from cost.nets import random_net
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for, native, wasm_module
 from edgesmith.compile.emit import browser
-from edgesmith.compiling import compile_model
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.interface import decode, random_input
-from edgesmith.realize import arranged, of_each_class
+from edgesmith.pipeline.build import bind_for, native, wasm_module
+from edgesmith.pipeline.compiling import compile_model
+from edgesmith.pipeline.realize import arranged, of_each_class
 from run.test_native import counter, one
 
 NODE = shutil.which("node")

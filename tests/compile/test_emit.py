@@ -9,11 +9,11 @@ import pytest
 from compile.programs import bound, disagreement, load, samples, write
 from core.ops.cases import CASES, int8s, scaling, weights
 from core.sketch import Sketch
-from edgesmith.build import HOST_KERNELS, native
 from edgesmith.compile.emit.model import MAX_BLOCK_BYTES, bind
 from edgesmith.compile.emit.text import comment, identifiers, literal
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.graph import Graph, Op, State, Tensor
+from edgesmith.pipeline.build import HOST_KERNELS, native
 from edgesmith.toolchain import check_warnings
 
 FLOATS = np.arange(6, dtype=np.float32).reshape(2, 3)

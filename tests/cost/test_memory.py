@@ -6,9 +6,9 @@ import pytest
 
 from cost.nets import random_net, recurrent_net
 from edgesmith import targets
-from edgesmith.build import bind_for, firmware, host_library
 from edgesmith.cost import flash_bytes, op_costs, static_ram_bytes, totals
 from edgesmith.cost.memory import struct_bytes
+from edgesmith.pipeline.build import bind_for, firmware, host_library
 from edgesmith.targets.machine import is_here
 from kernels.calling import struct_of
 

@@ -9,7 +9,6 @@ import pytest
 
 from cost.nets import random_net
 from edgesmith import targets
-from edgesmith.build import bind_for, firmware
 from edgesmith.cost import has_tables, op_costs, totals
 from edgesmith.cost.ops import peak_bytes, peak_index
 from edgesmith.cost.totals import count_error
@@ -17,7 +16,8 @@ from edgesmith.emulate import cost
 from edgesmith.kernels.abi import FOLDER
 from edgesmith.kernels.costs import COSTS, read, stamp
 from edgesmith.kernels.costs.features import features
-from edgesmith.profile import random_inputs
+from edgesmith.pipeline.build import bind_for, firmware
+from edgesmith.pipeline.profile import random_inputs
 from edgesmith.run.emulated import Emulated
 
 BOARDS = ("rp2040", "stm32f103", "nucleo-l4r5zi", "stm32h743", "nrf5340")

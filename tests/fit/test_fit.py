@@ -14,7 +14,7 @@ from edgesmith.core.task import ACCURACY
 from edgesmith.fit.fit import Effort, ranked
 from edgesmith.fit.search import PATIENCE, stale, value
 from edgesmith.fit.space import Settings, first, parameters
-from edgesmith.realize import samples_of
+from edgesmith.pipeline.realize import samples_of
 
 QUICK = Effort(trials=3, epochs=1, jobs=1)
 SMALL = Budget.parse(flash="20KB", ram="8KB")

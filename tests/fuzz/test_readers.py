@@ -19,7 +19,7 @@ from edgesmith.core import formats
 from edgesmith.core.budget import UNITS, Budget, parse_quantity
 from edgesmith.core.errors import BadInput, EdgesmithError
 from edgesmith.core.reading import Reading
-from edgesmith.execute import read_inputs, save_outputs
+from edgesmith.pipeline.execute import read_inputs, save_outputs
 from edgesmith.report import schema
 from edgesmith.targets.schema import parse
 
@@ -211,7 +211,7 @@ BOMB = """
 import resource, sys
 from pathlib import Path
 from edgesmith.core.errors import BadInput
-from edgesmith.execute import read_inputs
+from edgesmith.pipeline.execute import read_inputs
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 try:
     read_inputs(Path(sys.argv[1]))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edgesmith.build import host_library, host_program
 from edgesmith.core import ops
 from edgesmith.core.graph import Graph, Op, Tensor
+from edgesmith.pipeline.build import host_library, host_program
 from edgesmith.run.native import Native
 from kernels.cases import FLOAT, INTEGER, KINDS
 

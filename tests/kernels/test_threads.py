@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesmith.build import bind_for, host_program, native
 from edgesmith.compile.emit import model_files, project_files
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.kernels.abi import FOLDER
 from edgesmith.kernels.variants import THREADS
+from edgesmith.pipeline.build import bind_for, host_program, native
 from edgesmith.run.native import Native
 from edgesmith.targets import load
 from edgesmith.toolchain import compile_library

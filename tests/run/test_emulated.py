@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from edgesmith import targets
-from edgesmith.build import bind_for, firmware
 from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.graph import Graph, Op, Tensor
+from edgesmith.pipeline.build import bind_for, firmware
 from edgesmith.run.emulated import Emulated
 from run.test_native import counter, one
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from core.sketch import Sketch
-from edgesmith.build import host_library, host_program, native
 from edgesmith.core.errors import BadInput
+from edgesmith.pipeline.build import host_library, host_program, native
 from edgesmith.run.native import Native
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from cost.nets import random_net
 from edgesmith import targets
-from edgesmith.build import bind_for, on_target, place, runs, wasm_module
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.interface import random_input
 from edgesmith.core.ops import interpret
+from edgesmith.pipeline.build import bind_for, on_target, place, runs, wasm_module
 from edgesmith.run.wasm import Wasm
 from run.test_native import counter, one
 

@@ -22,7 +22,7 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.ops.elementwise import apply
 from edgesmith.core.ops.tables import gelu_delta_table
 from edgesmith.lower import Lifted, channels_last_input
-from edgesmith.realize import host_accuracy
+from edgesmith.pipeline.realize import host_accuracy
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from record import compared, record

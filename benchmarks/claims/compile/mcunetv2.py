@@ -26,13 +26,13 @@ from pathlib import Path
 import torch
 
 from edgesmith import targets
-from edgesmith.build import bind_for
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
-from edgesmith.patching import Patching, patched
-from edgesmith.profile import profile
-from edgesmith.programs import Numbers, programs
-from edgesmith.realize import host_accuracy
+from edgesmith.pipeline.build import bind_for
+from edgesmith.pipeline.patching import Patching, patched
+from edgesmith.pipeline.profile import profile
+from edgesmith.pipeline.programs import Numbers, programs
+from edgesmith.pipeline.realize import host_accuracy
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from animal_nets import task_of, trained

@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 
 from edgesmith import targets
-from edgesmith.build import bind_for, firmware
 from edgesmith.compile.non_neural import non_neural
 from edgesmith.core.atomic import write_file
 from edgesmith.core.graph import Graph
@@ -40,8 +39,9 @@ from edgesmith.core.task import Task
 from edgesmith.data.digits import digits_task
 from edgesmith.emulate import cost
 from edgesmith.lower.classical import Classical, lower_classical, together
-from edgesmith.profile import linked_firmware
-from edgesmith.programs import seen_rows
+from edgesmith.pipeline.build import bind_for, firmware
+from edgesmith.pipeline.profile import linked_firmware
+from edgesmith.pipeline.programs import seen_rows
 from edgesmith.run.emulated import Emulated
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -57,17 +57,17 @@ def verify(
     json: Json = False,
 ) -> None:
     """Hold Python, C here and C on the target against each other; with --port, on a board of yours as well."""
-    from edgesmith.execute import certify_artifact
+    from edgesmith.pipeline.execute import certify_artifact
 
     with working("holding the implementations against each other"):
         if folder.suffix in MODEL_FILES:
-            from edgesmith.imported import verify_model
+            from edgesmith.pipeline.imported import verify_model
 
             relations = verify_model(folder, samples)
         elif port is None:
             relations = certify_artifact(folder, data, samples, trust)
         else:
-            from edgesmith.onboard import certify_on_board
+            from edgesmith.pipeline.onboard import certify_on_board
 
             relations, _ = certify_on_board(folder, port, data, samples, trust)
     if json:

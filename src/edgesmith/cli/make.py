@@ -163,9 +163,9 @@ def compile_(
     board, ram_bytes = load_target(target), Budget.parse(ram=max_ram).ram_bytes
     named = load(model, data, trust)
     with working(f"compiling {named.name} for {board.name}"):
-        from edgesmith.compiling import compile_model
-        from edgesmith.patching import Patching
-        from edgesmith.programs import Numbers
+        from edgesmith.pipeline.compiling import compile_model
+        from edgesmith.pipeline.patching import Patching
+        from edgesmith.pipeline.programs import Numbers
 
         numbers = Numbers(precision, cast("Calibration", calibration), method, images, integer_only)
         wish = Patching(patch, ram_bytes)

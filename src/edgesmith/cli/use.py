@@ -55,8 +55,8 @@ def profile(
     board, ram_bytes = load_target(target), Budget.parse(ram=max_ram).ram_bytes
     named = load(model, data, trust)
     with working(f"compiling {named.name} and counting it on {board.name}"):
-        from edgesmith.compiling import profile_model
-        from edgesmith.patching import Patching
+        from edgesmith.pipeline.compiling import profile_model
+        from edgesmith.pipeline.patching import Patching
 
         wish = Patching(patch, ram_bytes)
         found = profile_model(
@@ -77,7 +77,7 @@ def profile(
 
 def profile_port(folder: Path, port: str, repeats: int, json: bool) -> None:
     """The same, read from a board that runs the artifact."""
-    from edgesmith.onboard import profile_on_board
+    from edgesmith.pipeline.onboard import profile_on_board
 
     with working(f"running on the board at {port}"):
         found = profile_on_board(folder, port, repeats)
@@ -104,14 +104,14 @@ def run(
     """Run a compiled model on inputs of yours."""
     import numpy as np
 
-    from edgesmith.execute import read_inputs, run_artifact, save_outputs
+    from edgesmith.pipeline.execute import read_inputs, run_artifact, save_outputs
 
     given = read_inputs(inputs)
     outputs: Mapping[str, np.ndarray]
     figures: Mapping[str, Reading] = {}
     with working(f"running on {port or on}"):
         if folder.suffix in MODEL_FILES:
-            from edgesmith.imported import run_model
+            from edgesmith.pipeline.imported import run_model
 
             outputs = run_model(folder, given, on)
         elif port is None:
@@ -138,7 +138,7 @@ def run_port(
     folder: Path, given: "Mapping[str, np.ndarray]", port: str, repeats: int
 ) -> "tuple[Mapping[str, np.ndarray], Mapping[str, Reading]]":
     """The same on the board at a serial port, and what it took."""
-    from edgesmith.onboard import run_on_board
+    from edgesmith.pipeline.onboard import run_on_board
 
     found = run_on_board(folder, given, port, repeats)
     return found.outputs, found.readings
@@ -159,7 +159,7 @@ def flash(
     json: Json = False,
 ) -> None:
     """Put a compiled model onto a board, with a program that answers on its serial port."""
-    from edgesmith.onboard import emulated_board, flash_artifact
+    from edgesmith.pipeline.onboard import emulated_board, flash_artifact
 
     if emulated:
         with emulated_board(folder) as board:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import BadInput, VerificationFailed
 from edgesmith.export.source import Source, from_artifact, from_model
-from edgesmith.verify import Relation
+from edgesmith.pipeline.verify import Relation
 
 __all__ = ["FORMATS", "Exported", "Source", "export", "from_artifact", "from_model"]
 

@@ -6,7 +6,7 @@ files lie in it side by side.
 
 from edgesmith.export.package import VERSION, Layout, Parts, checked, parts
 from edgesmith.export.source import Source
-from edgesmith.verify import Relation
+from edgesmith.pipeline.verify import Relation
 
 LAYOUT = Layout("src", "src", "src")
 PROPERTIES = """\

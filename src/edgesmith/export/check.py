@@ -6,7 +6,7 @@ import numpy as np
 
 from edgesmith.core.formats import PerTensor
 from edgesmith.export.source import Source
-from edgesmith.verify import FLOAT_TOLERANCE, Interpreted, Relation
+from edgesmith.pipeline.verify import FLOAT_TOLERANCE, Interpreted, Relation
 
 MEAN_STEPS = 1.0  # of an output's format, that int8 outputs may differ on the average
 MIXED_TOLERANCE = 0.05  # of the largest output, for floats that come out of int8 layers

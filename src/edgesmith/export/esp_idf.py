@@ -5,7 +5,7 @@ Source: the ESP-IDF programming guide, "Build System", and the component manager
 
 from edgesmith.export.package import FLAGS, VERSION, Layout, checked, parts
 from edgesmith.export.source import Source
-from edgesmith.verify import Relation
+from edgesmith.pipeline.verify import Relation
 
 LAYOUT = Layout("include", "src", "src/kernels")
 CMAKE = """\

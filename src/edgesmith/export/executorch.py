@@ -10,7 +10,7 @@ from edgesmith.core.errors import Missing, Unsupported
 from edgesmith.export.check import Outputs, floats_agree, our_floats
 from edgesmith.export.source import Source
 from edgesmith.lower import lift
-from edgesmith.verify import Relation
+from edgesmith.pipeline.verify import Relation
 
 
 def executorch(source: Source) -> tuple[dict[str, bytes], Relation]:

@@ -11,8 +11,8 @@ from edgesmith.export.check import Outputs, floats_agree, integers_agree, our_fl
 from edgesmith.export.onnx_file import OnnxFile
 from edgesmith.export.onnx_ops import TABLE
 from edgesmith.export.source import Source
+from edgesmith.pipeline.verify import Relation
 from edgesmith.run.onnx import OnnxRuntime
-from edgesmith.verify import Relation
 
 RUNTIME = "ONNX Runtime"
 

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from edgesmith import __version__
-from edgesmith.build import bind_for
 from edgesmith.compile.emit import kernel_file, model_files
 from edgesmith.compile.emit.firmware import main_source
 from edgesmith.compile.emit.model import Program, describe
@@ -17,10 +16,11 @@ from edgesmith.core.errors import Unsupported
 from edgesmith.core.interface import random_input
 from edgesmith.core.target import Target
 from edgesmith.export.source import Source
+from edgesmith.pipeline.build import bind_for
+from edgesmith.pipeline.verify import Interpreted, Relation, first_difference
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
 from edgesmith.toolchain import compile_firmware, compile_library
-from edgesmith.verify import Interpreted, Relation, first_difference
 
 SAMPLES = 4
 FLAGS = ("-O3", "-ffp-contract=off")

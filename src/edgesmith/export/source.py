@@ -16,9 +16,9 @@ from edgesmith.core.interface import random_input
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.data import load_task
-from edgesmith.execute import target_of
-from edgesmith.programs import Model, Numbers, int8_inputs, programs
-from edgesmith.realize import raw_samples
+from edgesmith.pipeline.execute import target_of
+from edgesmith.pipeline.programs import Model, Numbers, int8_inputs, programs
+from edgesmith.pipeline.realize import raw_samples
 
 SAMPLES = 8
 SOURCE_FILES = ("graph.json", "weights.safetensors")

@@ -13,8 +13,8 @@ from edgesmith.export.source import Inputs, Source
 from edgesmith.export.tflite_ops import TABLE
 from edgesmith.export.tflite_writer import Writer
 from edgesmith.lower import channels_last_input
+from edgesmith.pipeline.verify import Relation
 from edgesmith.run.litert import LiteRt
-from edgesmith.verify import Relation
 
 RUNTIME = "LiteRT"
 

@@ -5,7 +5,7 @@ Source: Zephyr's documentation, "Modules (External projects)"; module.yml names 
 
 from edgesmith.export.package import FLAGS, Layout, checked, parts
 from edgesmith.export.source import Source
-from edgesmith.verify import Relation
+from edgesmith.pipeline.verify import Relation
 
 LAYOUT = Layout("include", "src", "src/kernels")
 MODULE = """\

@@ -24,10 +24,10 @@ from edgesmith.fit.explain import figure, quantity, relax
 from edgesmith.fit.fit import CERTIFIED_SAMPLES, Effort, Fit, ranked, said
 from edgesmith.fit.folder import Folder, locked
 from edgesmith.lower.classical import Classical, Cut, Precision, lower_classical
-from edgesmith.programs import seen_rows
-from edgesmith.realize import Realized, host_accuracy, realize, samples_of, write_artifact
+from edgesmith.pipeline.programs import seen_rows
+from edgesmith.pipeline.realize import Realized, host_accuracy, realize, samples_of, write_artifact
+from edgesmith.pipeline.verify import Relation, against_float, certify, metric_kept
 from edgesmith.report import write as write_report
-from edgesmith.verify import Relation, against_float, certify, metric_kept
 
 Progress = Callable[[str], None]
 USUAL = Effort()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from edgesmith.core.reading import Reading
 from edgesmith.fit.document import candidate_row, head, sentence, station
 from edgesmith.measure.trust import confusion
-from edgesmith.realize import Realized, board_accuracy, host_accuracy
-from edgesmith.verify import Relation
+from edgesmith.pipeline.realize import Realized, board_accuracy, host_accuracy
+from edgesmith.pipeline.verify import Relation
 
 if TYPE_CHECKING:
     from edgesmith.fit.classical import Job

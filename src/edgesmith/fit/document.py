@@ -11,7 +11,6 @@ import numpy as np
 from torch import nn
 
 from edgesmith import __version__
-from edgesmith.build import runs
 from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
@@ -20,10 +19,11 @@ from edgesmith.fit.explain import OPTIONS, figure, quantity
 from edgesmith.fit.trial import Job, weights_sha256
 from edgesmith.lower import lift, with_normalize
 from edgesmith.measure.trust import HOW, confusion, trust
-from edgesmith.realize import Realized, board_accuracy, host_accuracy
+from edgesmith.pipeline.build import runs
+from edgesmith.pipeline.realize import Realized, board_accuracy, host_accuracy
+from edgesmith.pipeline.verify import Relation
 from edgesmith.targets.machine import is_here
 from edgesmith.training.evaluate import predict, predict_raw
-from edgesmith.verify import Relation
 
 PACKAGES = ("torch", "numpy", "ziglang", "unicorn", "optuna", "torch-pruning")
 

@@ -30,13 +30,13 @@ from edgesmith.fit.predict import Predictor
 from edgesmith.fit.search import Search
 from edgesmith.fit.space import Settings
 from edgesmith.fit.trial import Job, compiled_graph, float_graph, read_graph, weights_sha256
-from edgesmith.patching import OFF, Patching, patched
-from edgesmith.programs import is_quantized
-from edgesmith.realize import Realized, host_accuracy, raw_samples, realize, samples_of, write_artifact
+from edgesmith.pipeline.patching import OFF, Patching, patched
+from edgesmith.pipeline.programs import is_quantized
+from edgesmith.pipeline.realize import Realized, host_accuracy, raw_samples, realize, samples_of, write_artifact
+from edgesmith.pipeline.verify import Relation, against_torch, certify, metric_kept
 from edgesmith.report import write as write_report
 from edgesmith.report.pareto import front
 from edgesmith.training.recipe import Augment
-from edgesmith.verify import Relation, against_torch, certify, metric_kept
 
 Progress = Callable[[str], None]
 CERTIFIED_SAMPLES = 16  # validation inputs that the parity certificate runs on every implementation

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgesmith.build import Compiled, bind_for
 from edgesmith.compile.integerize import integerize
 from edgesmith.compress.prune.greedy import Pressure
 from edgesmith.compress.quantize.placement import annotate, place
@@ -19,8 +18,9 @@ from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.cost import OpCost, op_costs, totals
 from edgesmith.lower import channels_last_input, lower, with_normalize
-from edgesmith.patching import Patching, patched
-from edgesmith.profile import profile
+from edgesmith.pipeline.build import Compiled, bind_for
+from edgesmith.pipeline.patching import Patching, patched
+from edgesmith.pipeline.profile import profile
 from edgesmith.targets.machine import is_here
 
 

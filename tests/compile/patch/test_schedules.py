@@ -5,7 +5,6 @@ import pytest
 
 from compile.patch.stages import image_net, schedules, stages_of
 from compile.programs import bound, disagreement, load, samples
-from edgesmith.build import HOST_KERNELS
 from edgesmith.compile.patch.patches import patch_macs, spans_of
 from edgesmith.compile.patch.reach import AXES
 from edgesmith.compile.patch.schedule import parse
@@ -13,6 +12,7 @@ from edgesmith.compile.patch.stage import Stage, pieces, stage_of
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Unsupported
 from edgesmith.core.graph import Graph
+from edgesmith.pipeline.build import HOST_KERNELS
 from random_modules import module_graph
 from random_networks import network
 from test_random_networks import BOARDS, on_board

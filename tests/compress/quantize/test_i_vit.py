@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from edgesmith import targets
-from edgesmith.build import bind_for, firmware, native
 from edgesmith.compile.edge_moe import edge_moe
 from edgesmith.compile.integerize import integerize
 from edgesmith.compile.integerize.agreement import layer_agreement
@@ -16,6 +15,7 @@ from edgesmith.core.ops import check, interpret
 from edgesmith.core.task import Normalize, Split, Task
 from edgesmith.emulate.float_use import float_use
 from edgesmith.lower import channels_last_input, lift, lower
+from edgesmith.pipeline.build import bind_for, firmware, native
 from edgesmith.run.emulated import Emulated
 from edgesmith.training.recipe import Recipe
 from edgesmith.zoo.entries import entry

@@ -6,8 +6,8 @@ import pytest
 from edgesmith.compile.integerize import integerize
 from edgesmith.core.errors import BadInput, Missing, Unsupported
 from edgesmith.lower.tflite import lower_tflite
+from edgesmith.pipeline.verify import Interpreted
 from edgesmith.run.litert import LiteRt
-from edgesmith.verify import Interpreted
 from lower.tflite.files import NETS, RELU, SAME, Net
 
 pytest.importorskip("ai_edge_litert", reason='run: pip install "edgesmith[tflite]"')

@@ -8,9 +8,9 @@ import pytest
 
 from cost.nets import random_net, recurrent_net
 from edgesmith import targets
-from edgesmith.build import bind_for
 from edgesmith.core import ops
-from edgesmith.profile import memory_table, profile
+from edgesmith.pipeline.build import bind_for
+from edgesmith.pipeline.profile import memory_table, profile
 from edgesmith.report.schema import LAYER, MEMORY, check_memory, reading, text
 
 

@@ -16,7 +16,6 @@ from edgesmith.board.images import Segments, flat, intel_hex, uf2
 from edgesmith.board.port import open_port
 from edgesmith.board.tools import Images, Plan, choose, plans
 from edgesmith.board.wire import EMULATED_IDENTITY
-from edgesmith.build import bind_for, serial_files, serial_firmware
 from edgesmith.compile.emit.text import identifier
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.artifact import Artifact
@@ -28,9 +27,10 @@ from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.cost import op_costs
 from edgesmith.emulate.serial import SerialBoard
-from edgesmith.execute import certify_artifact, named, renewed, stored_inputs, target_of
+from edgesmith.pipeline.build import bind_for, serial_files, serial_firmware
+from edgesmith.pipeline.execute import certify_artifact, named, renewed, stored_inputs, target_of
+from edgesmith.pipeline.verify import Inputs, Interpreted, Relation, first_difference
 from edgesmith.toolchain.firmware import load_segments
-from edgesmith.verify import Inputs, Interpreted, Relation, first_difference
 
 REPEATS = 10  # runs of a timing: a core without interrupts repeats itself to the cycle or nearly so
 PREFIX = "board "  # of readings in a manifest that a real board gave

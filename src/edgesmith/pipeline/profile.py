@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.build import Compiled, firmware, host_library, wasm_module
 from edgesmith.compile.emit.model import Program
 from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.interface import random_input
@@ -17,6 +16,7 @@ from edgesmith.core.reading import Kind, Reading
 from edgesmith.core.target import Target
 from edgesmith.cost import OpCost, has_tables, op_costs, totals
 from edgesmith.emulate import Call, cost
+from edgesmith.pipeline.build import Compiled, firmware, host_library, wasm_module
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
 from edgesmith.run.wasm import Wasm

@@ -10,8 +10,8 @@ from edgesmith import Budget, targets
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.ops import interpret
 from edgesmith.core.task import Metric, Split, Task
-from edgesmith.realize import arranged, board_accuracy, host_accuracy, outputs_of, realize, write_artifact
-from edgesmith.verify import Interpreted
+from edgesmith.pipeline.realize import arranged, board_accuracy, host_accuracy, outputs_of, realize, write_artifact
+from edgesmith.pipeline.verify import Interpreted
 
 BOARD = targets.load("stm32f103")
 SUM = Metric("mean of outputs", "max", lambda outputs, labels: float(outputs.mean()))
@@ -63,7 +63,7 @@ def test_every_sample_starts_from_the_initial_state():
     graph = counter()
     runner = Interpreted(graph)
     assert runner.run({"in0": inputs[:1]})["add0"].tolist() == [[1, 1, 1]]
-    from edgesmith.build import native
+    from edgesmith.pipeline.build import native
 
     assert outputs_of(native(graph), graph, inputs).tolist() == [[1, 1, 1]] * 4, "carried on, it would count"
 
@@ -82,7 +82,7 @@ def test_the_board_computes_the_metric_on_test_samples_and_says_how_many(monkeyp
     realized = realize(doubled(1, 8), BOARD)
     reading = board_accuracy(realized, task)
     assert (reading.value, reading.kind) == (8.0, "emulated") and reading.how.startswith("5 of 5 test samples")
-    monkeypatch.setattr("edgesmith.realize.EMULATED_INSTRUCTIONS", 2 * realized.profile.instructions)
+    monkeypatch.setattr("edgesmith.pipeline.realize.EMULATED_INSTRUCTIONS", 2 * realized.profile.instructions)
     assert board_accuracy(realized, task).how.startswith("2 of 5 test samples")
 
 

@@ -7,16 +7,16 @@ from torch import nn
 
 from compile.patch.stages import image_net
 from edgesmith import targets, zoo
-from edgesmith.build import bind_for, firmware
 from edgesmith.compile.patch import parse
-from edgesmith.compiling import compile_model
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.budget import Budget
 from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.cost import flash_bytes, static_ram_bytes
 from edgesmith.cost.totals import ram
 from edgesmith.fit.predict import Predictor
-from edgesmith.patching import Patching, patched
+from edgesmith.pipeline.build import bind_for, firmware
+from edgesmith.pipeline.compiling import compile_model
+from edgesmith.pipeline.patching import Patching, patched
 
 BOARD = targets.load("nucleo-l4r5zi")
 GRAPH = image_net(16)

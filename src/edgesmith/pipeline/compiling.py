@@ -5,17 +5,17 @@ from pathlib import Path
 
 from torch import Tensor
 
-from edgesmith.build import bind_for
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.budget import Budget
 from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.lower.classical import Classical
-from edgesmith.patching import AUTO, OFF, Patching, patched
-from edgesmith.profile import Profile, profile
-from edgesmith.programs import Model, Numbers, is_quantized, programs
-from edgesmith.realize import Realized, realize, write_artifact
+from edgesmith.pipeline.build import bind_for
+from edgesmith.pipeline.patching import AUTO, OFF, Patching, patched
+from edgesmith.pipeline.profile import Profile, profile
+from edgesmith.pipeline.programs import Model, Numbers, is_quantized, programs
+from edgesmith.pipeline.realize import Realized, realize, write_artifact
 
 INT8 = Numbers()
 OWN_FORMATS = "the model's own formats"  # of a model that came quantized

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from core.sketch import Sketch
-from edgesmith import execute, targets
-from edgesmith.build import native
+from edgesmith import targets
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.errors import BadInput, Missing
-from edgesmith.execute import certify_artifact, named, read_inputs, run_artifact, save_outputs, target_of
-from edgesmith.realize import realize, write_artifact
+from edgesmith.pipeline import execute
+from edgesmith.pipeline.build import native
+from edgesmith.pipeline.execute import certify_artifact, named, read_inputs, run_artifact, save_outputs, target_of
+from edgesmith.pipeline.realize import realize, write_artifact
 
 BOARD = targets.load("stm32f103")
 
@@ -72,7 +73,7 @@ def test_what_cannot_be_checked_again_stays_in_the_certificate(folder):
 def test_a_break_is_written_into_the_certificate(folder, monkeypatch):
     from dataclasses import replace
 
-    from edgesmith import verify
+    from edgesmith.pipeline import verify
 
     def wrong(graph):
         constants = {name: array + 1 for name, array in graph.constants.items()}

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from edgesmith import targets
-from edgesmith.build import bind_for, native, on_target
 from edgesmith.compile.integerize import integerize
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.artifact import Artifact
@@ -23,8 +22,9 @@ from edgesmith.core.ops import interpret
 from edgesmith.core.target import Target
 from edgesmith.data import load_task
 from edgesmith.data.files import read_array, read_npz
-from edgesmith.realize import raw_samples, samples_of
-from edgesmith.verify import Inputs, Relation, against_float, against_torch, certify
+from edgesmith.pipeline.build import bind_for, native, on_target
+from edgesmith.pipeline.realize import raw_samples, samples_of
+from edgesmith.pipeline.verify import Inputs, Relation, against_float, against_torch, certify
 
 MAX_INPUT_BYTES = 1 << 30
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.build import bind_for, native, on_target, place, runs
 from edgesmith.compile.integerize import integerize
 from edgesmith.compile.integerize.agreement import LIMITS, layer_agreement
 from edgesmith.core.formats import PerTensor
@@ -17,6 +16,7 @@ from edgesmith.core.interface import decode
 from edgesmith.core.ops import interpret
 from edgesmith.core.target import Target
 from edgesmith.core.task import Metric
+from edgesmith.pipeline.build import bind_for, native, on_target, place, runs
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
 from edgesmith.run.wasm import Wasm

@@ -6,7 +6,7 @@ import torch
 
 from edgesmith.core.errors import BadInput, Unsupported
 from edgesmith.core.task import Split, Task
-from edgesmith.programs import Numbers, programs
+from edgesmith.pipeline.programs import Numbers, programs
 from edgesmith.zoo.models.vit import Vit
 
 FORMS = {

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgesmith.build import Compiled, bind_for, native, on_target, place, wasm_module
 from edgesmith.compile.emit import browser, project_files
 from edgesmith.compile.emit.text import identifier
 from edgesmith.core import artifact as artifacts
@@ -20,7 +19,8 @@ from edgesmith.core.interface import decode, encode, layout, random_input
 from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.core.task import Split, Task
-from edgesmith.profile import Profile, profile
+from edgesmith.pipeline.build import Compiled, bind_for, native, on_target, place, wasm_module
+from edgesmith.pipeline.profile import Profile, profile
 from edgesmith.run.emulated import Emulated
 from edgesmith.run.native import Native
 from edgesmith.run.wasm import Wasm

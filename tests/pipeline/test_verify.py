@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from core.sketch import Sketch, annotated
-from edgesmith import targets, verify
-from edgesmith.build import bind_for, native
+from edgesmith import targets
 from edgesmith.compile.integerize import integerize
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import ACCURACY, Metric
+from edgesmith.pipeline import verify
+from edgesmith.pipeline.build import bind_for, native
+from edgesmith.pipeline.verify import against_torch, certify, first_difference, metric_kept
 from edgesmith.run.native import Native
-from edgesmith.verify import against_torch, certify, first_difference, metric_kept
 
 BOARD = targets.load("stm32f103")
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from edgesmith import targets, zoo
-from edgesmith.compiling import compile_model, profile_model
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.errors import BadInput, DoesNotFit
-from edgesmith.programs import Numbers, random_task, source_graph
+from edgesmith.pipeline.compiling import compile_model, profile_model
+from edgesmith.pipeline.programs import Numbers, random_task, source_graph
 
 BOARD = targets.load("stm32f103")
 
@@ -51,6 +51,6 @@ def test_random_data_have_the_models_shape_and_are_the_same_each_time():
 
 
 def test_without_measuring_nothing_is_linked(bed, monkeypatch):
-    monkeypatch.setattr("edgesmith.profile.firmware", None)
+    monkeypatch.setattr("edgesmith.pipeline.profile.firmware", None)
     found = profile_model(bed.module, bed.example_inputs, bed.task, BOARD, measure=False)
     assert {found.flash.kind, found.ram.kind, found.latency.kind, found.energy.kind} == {"estimated"}

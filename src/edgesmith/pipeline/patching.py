@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgesmith.build import bind_for
 from edgesmith.compile.patch import Choice, mcunetv2, parse
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.cost.memory import flash_bytes
 from edgesmith.cost.totals import ram
+from edgesmith.pipeline.build import bind_for
 
 
 @dataclass(frozen=True)

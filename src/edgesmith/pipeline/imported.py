@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesmith.build import native
 from edgesmith.compile.integerize import integerize
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Missing, Unsupported
@@ -18,9 +17,10 @@ from edgesmith.lower.onnx import lower_onnx
 from edgesmith.lower.tflite import lower_tflite, tflite_inputs
 from edgesmith.lower.tflite.lowering import Importer
 from edgesmith.lower.tflite.model import read as read_tflite
+from edgesmith.pipeline.build import native
+from edgesmith.pipeline.verify import FLOAT_TOLERANCE, Interpreted, Relation, first_difference
 from edgesmith.run.litert import LiteRt
 from edgesmith.run.onnx import OnnxRuntime
-from edgesmith.verify import FLOAT_TOLERANCE, Interpreted, Relation, first_difference
 
 SUFFIXES = (".onnx", ".tflite")
 # What int8 layers may differ from TensorFlow Lite's, which round twice: steps of any value, share of all values; an
