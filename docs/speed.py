@@ -52,8 +52,8 @@ each net. The peak is two multiply-accumulates a cycle.
 """
 CORTEX_M_END = """
 By instructions ours is ahead on every net; by our own estimate of cycles the best published programs are. Where the
-instructions go: a SMLAD makes two channels at once from weights packed as a + 256 b, so a long dot product takes 0.75 to
-0.8 instructions; short ones, first layers of three channels and depthwise layers spend as many again on gathering and
+instructions go: a SMLAD makes two channels at once from weights packed as a + 256 b, so a long dot product takes 0.75
+to 0.8; short ones, first layers of three channels and depthwise layers spend as many again on gathering and
 on scaling their sums. Cores without DSP instructions run plain C with the same packing.
 
 Instructions per multiply-accumulate of single layers (`python benchmarks/kernels/cortex_m.py`):
