@@ -136,7 +136,7 @@ def test_inputs_that_are_none_are_refused(edgesmith, artifact, tmp_path, digit, 
 
 
 def test_a_place_to_run_is_named_or_refused(edgesmith, artifact, digit):
-    refused(edgesmith("run", artifact, digit, "--on", "moon"), BAD_INPUT, "need host, board or numpy")
+    refused(edgesmith("run", artifact, digit, "--on", "moon"), BAD_INPUT, "need target, host, board or numpy")
 
 
 def test_an_interrupt_ends_with_130_and_says_how_to_go_on(edgesmith, monkeypatch, compiled):

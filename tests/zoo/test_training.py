@@ -17,6 +17,7 @@ from edgesmith.data.digits import digits_task
 from edgesmith.training.evaluate import evaluate
 from edgesmith.training.loop import augmented, rolled, schedule, shifted, train_module
 from edgesmith.training.recipe import Recipe
+from edgesmith.zoo import testbed
 from edgesmith.zoo.builders import build
 from edgesmith.zoo.testbed import load_weights
 
@@ -107,8 +108,9 @@ def test_a_trained_checkpoint_is_found_in_the_user_s_cache_and_comes_first(tmp_p
 
 def test_untrained_says_how_to_train(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGESMITH_CACHE", str(tmp_path))
-    with pytest.raises(Missing, match="edgesmith zoo train fashion-vit"):
-        zoo.load("fashion-vit")
+    monkeypatch.setattr(testbed, "SHIPPED", tmp_path)
+    with pytest.raises(Missing, match="edgesmith zoo train digits-cnn"):
+        zoo.load("digits-cnn")
 
 
 def test_a_shape_cannot_be_trained():

@@ -13,6 +13,7 @@ SIZES = {"int32_t": 4, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "float": 4, "
 # Where no table says better: as linked for RISC-V, whose calls take more than those of the measured cores.
 CALL_BYTES = {"program": 176.4, "call": 18.7, "argument": 9.9, "entry": 14.5}
 REGISTERS = 4  # arguments of a call that take no code to be put on the stack
+FRAME_BYTES = 8  # that a call adds to the program's own frame at most: an address that the compiler keeps there
 STACK_BYTES = 512  # assumed of a kernel that was not measured; the largest of the measured ones takes less
 
 
@@ -75,11 +76,11 @@ def static_ram_bytes(program: Program, target: Target) -> int:
 
 
 def stack_bytes(program: Program, target: Target) -> int:
-    """Deepest stack: the most that any of the kernels was seen to use, and what the calls' own lists take."""
+    """Deepest stack: the most that any of the kernels was seen to use, and what the program's own frame takes."""
     names = [f"{k.source.parent.name}/{k.function}" for k in program.kernels if k]
     deepest = max((_stack(name, target.core) for name in names), default=STACK_BYTES)
     called = [op for op, kernel in zip(program.graph.ops, program.kernels, strict=True) if kernel]
-    return deepest + list_bytes(called)
+    return deepest + FRAME_BYTES * len(called) + list_bytes(called)
 
 
 def list_bytes(ops: Sequence[Op]) -> int:

@@ -29,7 +29,7 @@ class KernelCost:
     Attributes:
         source: the kernel's file, from the folder of kernels.
         classes: instruction class to (feature to count per unit of the feature).
-        stack_bytes: most that a program with only this kernel used, its caller included.
+        stack_bytes: most that a short program with only this kernel used, its caller included, lists left out.
         samples: shapes measured.
         median, nine_in_ten, worst: relative error of the instructions over shapes kept out of the fit.
         stamp: `stamp` of the kernel that was measured.
