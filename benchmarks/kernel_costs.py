@@ -252,7 +252,7 @@ def refresh(target: Target, everything: bool, only: str) -> CostTable:
     with ThreadPoolExecutor(2) as pool:
         for found in pool.map(lambda name: attempt(name, groups[name], target), stale):
             kernels |= found
-    calls = old.call_bytes if old.call_bytes and not everything else call_model(groups, target)
+    calls = old.call_bytes or call_model(groups, target)
     table = CostTable(target.core, target.has_fpu, kernels, calls)
     write_file(path, table.to_text())
     return table
