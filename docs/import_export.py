@@ -103,7 +103,7 @@ validation samples where data are known, else on random inputs.
 {out}
 
 The tests build the CMake files against stand-ins of Zephyr's and ESP-IDF's functions, and the sketch against stand-ins
-of Arduino's: the tools themselves were not at hand.
+of Arduino's; they were not built with those tools (*unverified*).
 
 Written to ONNX: {onnx_out}.
 

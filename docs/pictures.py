@@ -1,4 +1,4 @@
-"""Draw the memory before and after each pass of the compiler, from real plans: docs/compiler/*.svg.
+"""Draw memory over time from real plans: each pass of the compiler in docs/compiler, patches in docs/patches.
 
 python docs/pictures.py
 """
@@ -21,17 +21,26 @@ from edgesmith.compile.emit.model import Program
 from edgesmith.compile.memory import plan as planning
 from edgesmith.compile.memory.sharing import Sharing, Way
 from edgesmith.compile.memory.storage import Demands, buffers, overlaps, scratch_buffers
+from edgesmith.compile.patch import parse
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.ops.fixed import multipliers_of
 from edgesmith.lower import channels_last_input
 from edgesmith.pipeline.build import bind_for
 from edgesmith.pipeline.profile import memory_table
 from edgesmith.pipeline.programs import source_graph
-from edgesmith.report.timeline import document
+from edgesmith.report.timeline import document, timeline
 
-FOLDER = Path(__file__).parent / "compiler"
+DOCS = Path(__file__).parent
 BOARD = targets.load("nucleo-l4r5zi")
 Panel = tuple[str, dict[str, Any]]
+PATCHED = "resnet8"
+SCHEDULES = {"unpatched": "off", "patches": "3x2@stacks.1.add_1", "lines": "lines:6@stacks.1.add_1"}
+STYLE = """<style>
+svg { font: 12px sans-serif; background: #fff; }
+.grid { stroke: #ddd; } .peak { stroke: #777; stroke-dasharray: 4 4; }
+text { fill: #333; } .tick { fill: #777; } .strong { fill: #111; font-weight: bold; }
+rect { fill: #cfe0f5; stroke: #5b8bc9; stroke-width: 0.5; }
+</style>"""
 
 
 def panel(title: str, program: Program) -> Panel:
@@ -148,8 +157,24 @@ def pictures() -> dict[str, list[Panel]]:
     }
 
 
-if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
+def patched(schedule: str) -> str:
+    """The arena of one net under a schedule of patches."""
+    graph = integers(PATCHED)
+    changed = graph if schedule == "off" else parse(schedule, graph).apply(graph)
+    memory = memory_table(bind_for(changed, BOARD).program)
+    sys.stdout.write(f"{PATCHED} {schedule}: {memory['arena_bytes']:,} bytes, {len(memory['ops'])} ops\n")
+    head, body = str(timeline(memory)).split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg">{STYLE}{body}\n'
+
+
+def main() -> None:
+    """Draw all of them."""
     for name, panels in pictures().items():
-        (FOLDER / f"{name}.svg").write_text(document(panels), "utf-8")
+        (DOCS / "compiler" / f"{name}.svg").write_text(document(panels), "utf-8")
         sys.stdout.writelines(f"{title}\n" for title, _ in panels)
+    for name, schedule in SCHEDULES.items():
+        (DOCS / "patches" / f"{name}.svg").write_text(patched(schedule), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ PEERS = {
     "onnxruntime_float": "ONNX Runtime float32",
     "xnnpack_float": "XNNPACK float32",
 }
+BRACKETS = "in brackets the median over the turns of our time over theirs in the same turn"
 THREADS = {"1": "one thread", "2": "two threads"}
 CYCLES_PER_MAC = 0.5  # SMLAD: two a cycle, if nothing else were executed
 CORES = {
@@ -71,9 +72,9 @@ activations become x + 128 in that copy, so that `vpdpbusd` takes them as they a
 packed weights; a depthwise layer interleaves four taps to a 32-bit lane; sums become outputs in 32-bit words (the
 high-word form of [numbers](numbers.md)), four rows packed together.
 
-Both cores of the machine had much other work. It hardly touches the fastest of five short calls, but calls of several
-milliseconds are interrupted: the last column compares the fastest call of all turns. A second thread seldom found a
-core free: the figures of two threads show that waiting for one costs little, not what a free one gains.
+The machine has two cores and was not idle; that hardly touches the fastest of five short calls, but interrupts calls
+of several milliseconds: the last column compares the fastest call of all turns. A second thread seldom found a core
+free: the figures of two threads show that waiting for one costs little, not what a free one gains.
 """
 
 
@@ -127,7 +128,7 @@ def x86() -> str:
     parts = [LEAD]
     for count, words in THREADS.items():
         if measured := {name: net[count] for name, net in nets.items() if count in net}:
-            parts += [f"\nMilliseconds an inference, {words}; in brackets our time over theirs:\n", times(measured)]
+            parts += [f"\nMilliseconds an inference, {words}; {BRACKETS}:\n", times(measured)]
     parts += [
         f"\n{verdict(results)}\n",
         "\nHow much of what the machine can do at most, in the same run:\n",
@@ -135,8 +136,8 @@ def x86() -> str:
     ]
     parts.append(
         f"\n`{results['command']}`, {results['machine']}, ONNX Runtime {results['onnxruntime']}, XNNPACK of ExecuTorch "
-        f"{results['executorch']}; medians of {spread(nets)} turns that alternate on a machine with other work, Python "
-        "bindings included.\n"
+        f"{results['executorch']}; medians of {spread(nets)} turns that alternate, Python bindings "
+        "included.\n"
     )
     return "".join(parts) + "\n"
 

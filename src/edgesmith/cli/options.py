@@ -7,18 +7,19 @@ import typer
 
 MODEL_FILES = (".onnx", ".tflite")  # of other frameworks; data alone, so they need no trust
 
-ModelSpec = Annotated[
-    str,
-    typer.Argument(
-        help="A net of the zoo, file.py:function, or a .onnx, .tflite, .pt2 or XGBoost .json file.", show_default=False
-    ),
+MODEL = "A net of the zoo, file.py:function, or a .onnx, .tflite, .pt2 or XGBoost .json file"
+ARTIFACT = "A folder made by edgesmith compile, or best/ of edgesmith fit"
+TARGET = "A board (see: edgesmith targets) or a .toml file of yours."
+
+ModelSpec = Annotated[str, typer.Argument(help=f"{MODEL}.", show_default=False)]
+ModelOrArtifact = Annotated[
+    str, typer.Argument(help=f"{MODEL}; with --port, the folder of an artifact.", show_default=False)
 ]
-Folder = Annotated[
-    Path,
-    typer.Argument(help="A folder made by edgesmith compile, or best/ of edgesmith fit; or a .onnx or .tflite file."),
-]
-TargetName = Annotated[
-    str, typer.Option("--target", metavar="NAME", help="A board (see: edgesmith targets) or a .toml file of yours.")
+Folder = Annotated[Path, typer.Argument(help=f"{ARTIFACT}; or a .onnx or .tflite file.")]
+ArtifactFolder = Annotated[Path, typer.Argument(help=f"{ARTIFACT}.")]
+TargetName = Annotated[str, typer.Option("--target", metavar="NAME", help=TARGET)]
+TargetUnlessPort = Annotated[
+    str | None, typer.Option("--target", metavar="NAME", help=f"{TARGET} Not needed with --port.")
 ]
 Data = Annotated[
     str | None,
@@ -31,7 +32,7 @@ Seed = Annotated[int, typer.Option(metavar="N", help="Of everything random.")]
 Port = Annotated[
     str | None, typer.Option("--port", metavar="PORT", help="A board's serial port, such as /dev/ttyUSB0 or COM3.")
 ]
-Repeats = Annotated[int, typer.Option(min=1, metavar="N", help="Runs of a timing on a board.")]
+Repeats = Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs on the board, with --port.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Patch = Annotated[
     str,

@@ -11,15 +11,17 @@ from click.exceptions import UsageError
 from edgesmith.cli.models import load
 from edgesmith.cli.options import (
     MODEL_FILES,
+    ArtifactFolder,
     Data,
     Folder,
     Json,
     MaxRam,
-    ModelSpec,
+    ModelOrArtifact,
     Patch,
     Port,
     Precision,
     Repeats,
+    TargetUnlessPort,
     Trust,
 )
 from edgesmith.cli.output import arena_said, as_json, readings, say, stderr, table, working
@@ -31,11 +33,8 @@ if TYPE_CHECKING:
 
 
 def profile(
-    model: ModelSpec,
-    target: Annotated[
-        str | None,
-        typer.Option("--target", metavar="NAME", help="A board (see: edgesmith targets) or a .toml file of yours."),
-    ] = None,
+    model: ModelOrArtifact,
+    target: TargetUnlessPort = None,
     data: Data = None,
     precision: Precision = "int8",
     patch: Patch = "off",
@@ -95,10 +94,14 @@ def run(
     folder: Folder,
     inputs: Annotated[Path, typer.Argument(help=".npy or .npz: one array per input, with or without a batch axis.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write the outputs to this .npz.")] = None,
-    on: Annotated[str, typer.Option(metavar="PLACE", help="host, target (emulated or in wasmtime), numpy.")] = "host",
+    on: Annotated[
+        str, typer.Option(metavar="PLACE", help="host, target (its emulated core or wasmtime) or numpy.")
+    ] = "host",
     port: Port = None,
     repeats: Repeats = 10,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="On the host; results are the same.")] = 1,
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, metavar="N", help="On the host; results are the same.")
+    ] = 1,
     json: Json = False,
 ) -> None:
     """Run a compiled model on inputs of yours."""
@@ -145,7 +148,7 @@ def run_port(
 
 
 def flash(
-    folder: Folder,
+    folder: ArtifactFolder,
     port: Annotated[
         str | None, typer.Option("--port", metavar="PORT", help="Where the chip's own serial boot loader listens.")
     ] = None,

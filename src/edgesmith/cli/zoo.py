@@ -12,7 +12,7 @@ from edgesmith.cli.output import as_json, note, say, table
 if TYPE_CHECKING:
     from edgesmith.zoo.entries import Entry
 
-zoo = typer.Typer(help="Nets to try edgesmith on, with their data and recipes.")
+zoo = typer.Typer(help="List nets to try edgesmith on, with their data and recipes; train one.")
 
 
 @zoo.callback(invoke_without_command=True)

@@ -7,9 +7,9 @@ import numpy as np
 
 from edgesmith.core.graph import Graph, Op, Tensor
 
-# A piece begins at a multiple of so many bytes, else it is copied. The kernels of today take an int8 tensor at any
-# address, as they must for a caller's input, and one of larger elements at a multiple of an element. A word keeps both
-# true, and lets a kernel read whole words with LDM and LDRD, or at all on Cortex-M0+, wherever the rows keep to words.
+# A piece begins at a multiple of so many bytes, else it is copied. The kernels take an int8 tensor at any address, as
+# they must for a caller's input, and one of larger elements at a multiple of an element. A word keeps both true, and
+# lets a kernel read whole words with LDM and LDRD, or at all on Cortex-M0+, wherever the rows keep to words.
 WORD_BYTES = 4
 
 

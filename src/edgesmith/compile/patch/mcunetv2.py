@@ -20,7 +20,19 @@ from edgesmith.core.graph import Graph
                 experiment="benchmarks/claims/compile/mcunetv2.py",
             ),
             Claim(
-                "a person-detection-sized net runs within 32 kB of SRAM",
+                "the linked arena of MobileNetV2 at 224 is as small (here 198 kB, the image apart: does not hold)",
+                experiment="benchmarks/claims/compile/mcunetv2.py",
+            ),
+            Claim(
+                "the authors' person detector runs within 32 kB of SRAM (here 37 kB: does not hold)",
+                experiment="benchmarks/claims/compile/mcunetv2.py",
+            ),
+            Claim(
+                "MobileNetV2-0.35 at 64 runs within 32 kB of SRAM (here 25 kB)",
+                experiment="benchmarks/claims/compile/mcunetv2.py",
+            ),
+            Claim(
+                "patches let in a net that is a point more accurate than what fits without (here 0.8: does not hold)",
                 experiment="benchmarks/claims/compile/mcunetv2.py",
             ),
             Claim(
