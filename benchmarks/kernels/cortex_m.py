@@ -153,9 +153,13 @@ def count(layers: Sequence[Layer], target: Target) -> list[dict[str, Any]]:
         with Emulated(built, compiled.program.interface, target, layers=len(layers)) as board:
             made = board.run({name: arrays[name] for name in graph.inputs})
             assert board.last is not None
-            counts = [board.last.by_layer[index] for index in range(len(layers))]
+            place = {
+                op.name: index for index, op in enumerate(compiled.graph.ops)
+            }  # the plan may have ordered them anew
+            counts = [board.last.by_layer[place[op.name]] for op in graph]
     rows = []
-    for op, classes, kernel in zip(graph, counts, compiled.program.kernels, strict=True):
+    kernels = [compiled.program.kernels[place[op.name]] for op in graph]
+    for op, classes, kernel in zip(graph, counts, kernels, strict=True):
         inputs, outputs = graph.types(op.inputs), graph.types(op.outputs)
         (wanted,) = ops.spec_of(op).run([arrays[name] for name in op.inputs], ops.attrs_of(op))
         np.testing.assert_array_equal(made[op.outputs[0]], wanted, err_msg=op.name)
