@@ -24,11 +24,11 @@ from edgesmith.core.graph import Graph
                 experiment="benchmarks/claims/compile/mcunetv2.py",
             ),
             Claim(
-                "the authors' person detector runs within 32 kB of SRAM (here 37 kB: does not hold)",
+                "the authors' person detector runs within 32 kB of SRAM (here 34 kB: does not hold)",
                 experiment="benchmarks/claims/compile/mcunetv2.py",
             ),
             Claim(
-                "MobileNetV2-0.35 at 64 runs within 32 kB of SRAM (here 25 kB)",
+                "MobileNetV2-0.35 at 64 runs within 32 kB of SRAM (here 26 kB)",
                 experiment="benchmarks/claims/compile/mcunetv2.py",
             ),
             Claim(
