@@ -1,6 +1,7 @@
 """What the experiments on transformers share: trained nets by seed, and a program's figures on the emulated board."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,11 +20,15 @@ from edgesmith.lower import Lifted, channels_last_input, lower, with_normalize
 from edgesmith.pipeline.build import bind_for, firmware
 from edgesmith.pipeline.realize import host_accuracy, realize
 from edgesmith.training.evaluate import evaluate
+from edgesmith.training.recipe import Recipe
 from edgesmith.zoo.builders import build
 from edgesmith.zoo.testbed import load_weights
 
 SEEDS = (0, 1, 2)
 BOARD = "nucleo-l4r5zi"  # a Cortex-M4 with a float unit
+
+Make = Callable[[Recipe | None, int], Callable[[nn.Module, Task], Lifted]]  # a method, of a fine-tuning and its seed
+Series = dict[str, list[float]]  # one value a seed
 
 
 @dataclass(frozen=True)
@@ -106,3 +111,35 @@ def with_one_image(task: Task, index: int) -> Task:
     """The task with a single calibration image."""
     rows = np.s_[index : index + 1]
     return replace(task, calibration=Split(task.calibration.inputs[rows], task.calibration.labels[rows]))
+
+
+def by_seed(net: str, method: Make, tune: Recipe, tests: int | None = None) -> tuple[Series, Series]:
+    """A method on nets trained with each seed, beside the float nets.
+
+    Args:
+        tune: the fine-tuning of "tuned"; the others train nothing.
+        tests: samples of the test split that are looked at; None for all.
+
+    Returns:
+        The task's metric by "float", "ptq", "tuned" and "one" (a single calibration image), and ratios of the float to
+        the integer program by "cycles", "instructions" and "constants"; its "floats" are float instructions left.
+    """
+    found: Series = {name: [] for name in ("float", "ptq", "tuned", "one")}
+    ratios: Series = {name: [] for name in ("cycles", "instructions", "constants", "floats")}
+    slow = None
+    for seed in SEEDS:
+        module, task = trained(net, seed)
+        task = task if tests is None else shortened(task, tests)
+        int8 = method(None, 0)(module, task)
+        found["float"].append(float_score(module, task))
+        found["ptq"].append(integer_score(int8, task))
+        found["tuned"].append(integer_score(method(tune, seed)(module, task), task))
+        found["one"].append(integer_score(method(None, 0)(module, with_one_image(task, seed)), task))
+        fast = figures(integer(int8))
+        slow = slow or figures(float_program(module, task))  # the same program for every seed, only its weights differ
+        ratios["cycles"].append(slow.cycles / fast.cycles)
+        ratios["instructions"].append(slow.instructions / fast.instructions)
+        ratios["constants"].append(slow.constant_bytes / fast.constant_bytes)
+        ratios["floats"].append(float(fast.float_instructions))
+        print(seed, {**{k: v[-1] for k, v in found.items()}, **{k: v[-1] for k, v in ratios.items()}}, flush=True)
+    return found, ratios

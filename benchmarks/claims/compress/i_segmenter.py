@@ -17,7 +17,7 @@ from edgesmith.training.recipe import Recipe
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from record import compared, record
-from transformers import SEEDS, figures, float_program, float_score, integer, integer_score, trained, with_one_image
+from transformers import SEEDS, by_seed
 
 NET = "scenes-segmenter"
 TUNE = Recipe(epochs=1, batch=32, learning_rate=2e-4, weight_decay=0.05, train_samples=2048)
@@ -28,22 +28,7 @@ def main() -> None:
     """Measure and record."""
     begin = time.monotonic()
     torch.set_num_threads(1)
-    found: dict[str, list[float]] = {name: [] for name in ("float", "ptq", "tuned", "one")}
-    ratios: dict[str, list[float]] = {name: [] for name in ("cycles", "constants", "floats")}
-    slow = None
-    for seed in SEEDS:
-        module, task = trained(NET, seed)
-        int8 = i_segmenter()(module, task)
-        found["float"].append(float_score(module, task))
-        found["ptq"].append(integer_score(int8, task))
-        found["tuned"].append(integer_score(i_segmenter(recipe=TUNE, seed=seed)(module, task), task))
-        found["one"].append(integer_score(i_segmenter()(module, with_one_image(task, seed)), task))
-        fast = figures(integer(int8))
-        slow = slow or figures(float_program(module, task))  # the same program for every seed, only its weights differ
-        ratios["cycles"].append(slow.cycles / fast.cycles)
-        ratios["constants"].append(slow.constant_bytes / fast.constant_bytes)
-        ratios["floats"].append(float(fast.float_instructions))
-        print(seed, {**{k: v[-1] for k, v in found.items()}, **{k: v[-1] for k, v in ratios.items()}}, flush=True)
+    found, ratios = by_seed(NET, lambda recipe, seed: i_segmenter(recipe=recipe, seed=seed), TUNE)
     paper = "5.1% below float on average over ADE20K and Cityscapes (abstract)"
     ones = [1.0] * len(SEEDS)
     lost = "int8 residuals and class scores are coarser than the paper's 16 bits"

@@ -18,17 +18,7 @@ from edgesmith.training.recipe import Recipe
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from record import compared, record
-from transformers import (
-    SEEDS,
-    figures,
-    float_program,
-    float_score,
-    integer,
-    integer_score,
-    shortened,
-    trained,
-    with_one_image,
-)
+from transformers import SEEDS, by_seed
 
 NET = "fashion-vit"
 TUNE = Recipe(epochs=1, batch=128, learning_rate=2e-4, weight_decay=0.05, train_samples=8192)
@@ -40,24 +30,7 @@ def main() -> None:
     """Measure and record."""
     begin = time.monotonic()
     torch.set_num_threads(1)
-    found: dict[str, list[float]] = {name: [] for name in ("float", "ptq", "tuned", "one")}
-    ratios: dict[str, list[float]] = {name: [] for name in ("cycles", "instructions", "constants", "floats")}
-    slow = None
-    for seed in SEEDS:
-        module, task = trained(NET, seed)
-        task = shortened(task, 5000)
-        int8 = i_vit()(module, task)
-        found["float"].append(float_score(module, task))
-        found["ptq"].append(integer_score(int8, task))
-        found["tuned"].append(integer_score(i_vit(recipe=TUNE, seed=seed)(module, task), task))
-        found["one"].append(integer_score(i_vit()(module, with_one_image(task, seed)), task))
-        fast = figures(integer(int8))
-        slow = slow or figures(float_program(module, task))  # the same program for every seed, only its weights differ
-        ratios["cycles"].append(slow.cycles / fast.cycles)
-        ratios["instructions"].append(slow.instructions / fast.instructions)
-        ratios["constants"].append(slow.constant_bytes / fast.constant_bytes)
-        ratios["floats"].append(float(fast.float_instructions))
-        print(seed, {**{k: v[-1] for k, v in found.items()}, **{k: v[-1] for k, v in ratios.items()}}, flush=True)
+    found, ratios = by_seed(NET, lambda recipe, seed: i_vit(recipe=recipe, seed=seed), TUNE, 5000)
     paper = "DeiT-T 72.21 to 72.24, ViT-B 84.53 to 84.76, Swin-T 81.35 to 81.50 (table 1, ImageNet)"
     ones = [1.0] * len(SEEDS)
     findings = [

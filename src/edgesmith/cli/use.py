@@ -162,14 +162,15 @@ def flash(
     json: Json = False,
 ) -> None:
     """Put a compiled model onto a board, with a program that answers on its serial port."""
-    from edgesmith.pipeline.onboard import emulated_board, flash_artifact
+    from edgesmith.pipeline.onboard import Way, emulated_board, flash_artifact
 
     if emulated:
         with emulated_board(folder) as board:
             say(board.port, now=True)
             return board.wait()
     with working("building the firmware"):
-        done = flash_artifact(folder, port, probe, tool, out, dry_run, lambda line: stderr().print(line))
+        way = Way(port, probe, tool)
+        done = flash_artifact(folder, way, out, dry_run, lambda line: stderr().print(line))
     if json:
         plans = [{"tool": p.tool, "commands": p.commands, "missing": p.missing} for p in done.plans]
         kept = done.files if out is not None else {}

@@ -2,9 +2,6 @@
 
 import contextlib
 import importlib.util
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +14,7 @@ from edgesmith.core.target import Memory, Target
 from edgesmith.emulate import cost
 from edgesmith.emulate.cores import CORES, Core
 from edgesmith.emulate.instructions import Listing, disassemble
-from edgesmith.emulate.wire import receive, send
+from edgesmith.emulate.wire import receive, send, start
 from edgesmith.toolchain.firmware import Firmware, load_segments
 from edgesmith.toolchain.library import compile_library
 
@@ -95,7 +92,7 @@ class Emulator:
         loaded = load_segments(firmware.elf)
         segments, image = [(address, len(data)) for address, data in loaded], b"".join(data for _, data in loaded)
         self._listing = self._list(segments, image)
-        self._process = _start()
+        self._process = start("edgesmith.emulate.worker")
         try:
             self._ask(self._setup(segments), image)
             self._boot()
@@ -302,10 +299,3 @@ def check(target: Target, memories: tuple[Memory, ...]) -> Core:
             'emulate: unicorn is not installed; need it for emulated boards. pip install "edgesmith[firmware]"'
         )
     return core
-
-
-def _start() -> "subprocess.Popen[bytes]":
-    """The worker, in a fresh interpreter with this one's module path."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    words = [sys.executable, "-m", "edgesmith.emulate.worker"]
-    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

@@ -3,8 +3,6 @@
 import contextlib
 import itertools
 import os
-import subprocess
-import sys
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
@@ -13,7 +11,7 @@ import numpy as np
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.target import Serial, Target
 from edgesmith.emulate.emulator import COUNTER, check
-from edgesmith.emulate.wire import receive, send
+from edgesmith.emulate.wire import receive, send, start
 from edgesmith.toolchain.firmware import Firmware, load_segments
 from edgesmith.toolchain.library import compile_library
 
@@ -41,9 +39,7 @@ class SerialBoard:
             raise Unsupported("emulate: this system has no pseudo-terminals; need Linux or macOS for an emulated UART.")
         check(target, firmware.memories)
         message, payload = _setup(firmware, target, identity)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        words = [sys.executable, "-m", "edgesmith.emulate.serial_worker"]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self._process = start("edgesmith.emulate.serial_worker")
         try:
             send(cast(BinaryIO, self._process.stdin), message, payload)
             self.port: str = receive(cast(BinaryIO, self._process.stdout))[0]["port"]

@@ -29,6 +29,10 @@ class Line:
 class Uart:
     """A UART's registers; subclasses say what each does.
 
+    `read(offset)` is a load and `write(offset, value)` a store of the core: offset in bytes from the UART's base, value
+    the register's 32 bits. A read of the data register takes a byte off the line, a write to it sends one, if the UART
+    works; any other register keeps what was written, but for status, which is made up when it is read.
+
     Attributes:
         registers: what was written, by offset.
     """
@@ -56,7 +60,10 @@ class Uart:
 
 
 class Stm32V1(Uart):
-    """USART of STM32F1: RM0008 section 27.6."""
+    """USART of STM32F1: RM0008 section 27.6.
+
+    read: status (0x00) and data (0x04) as the line is; write: data (0x04) sends. Both are the same register.
+    """
 
     def _on(self) -> bool:
         control, divisor = self.get(0x0C), self.get(0x08)
@@ -78,7 +85,10 @@ class Stm32V1(Uart):
 
 
 class Stm32V2(Uart):
-    """USART of STM32F7, L4, H7: RM0385 section 31.8."""
+    """USART of STM32F7, L4, H7: RM0385 section 31.8.
+
+    read: status (0x1C) and received data (0x24) as the line is; write: data to transmit (0x28) sends.
+    """
 
     scale = 1
 
@@ -108,7 +118,10 @@ class Stm32Lpuart(Stm32V2):
 
 
 class Pl011(Uart):
-    """Arm PL011: DDI 0183 chapter 3."""
+    """Arm PL011: DDI 0183 chapter 3.
+
+    read: flags (0x18) and data (0x00) as the line is; write: data (0x00) sends.
+    """
 
     def _on(self) -> bool:
         divisor = (self.get(0x24) << 6) + self.get(0x28)
@@ -133,6 +146,9 @@ class Pl011(Uart):
 @dataclass
 class Uarte(Uart):
     """UARTE of nRF53: bytes go through memory; one at a time is what is modelled.
+
+    read: ENDRX (0x110) first puts a byte that arrived where RXD.PTR (0x534) points; write: STARTRX (0x000) waits for
+    one, STARTTX (0x008) sends TXD.MAXCNT (0x548) bytes from TXD.PTR (0x544) and sets ENDTX (0x120).
 
     Attributes:
         peek, poke: one byte of the board's RAM.

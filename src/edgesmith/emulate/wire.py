@@ -1,10 +1,21 @@
-"""Messages between the main process and the worker that holds the emulator: a JSON head and raw bytes."""
+"""The worker process that holds an emulator, and the messages to and from it: a JSON head and raw bytes."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 from typing import Any, BinaryIO
 
 HEAD = struct.Struct("<QQ")  # bytes of JSON, bytes that follow
+
+
+def start(module: str) -> "subprocess.Popen[bytes]":
+    """A worker: a module run in a fresh interpreter with this one's module path; messages over stdin and stdout."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return subprocess.Popen(
+        [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
 
 
 def send(stream: BinaryIO, message: dict[str, Any], payload: bytes = b"") -> None:

@@ -1,6 +1,6 @@
 """How each float op of `core.ops` is written for TensorFlow Lite: on integers where all it reads has formats."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -111,25 +111,30 @@ def _pool(kind: str, w: Writer, op: Op) -> None:
     source, padding = _window_input(w, op, attrs["kernel"], integers, lowest=kind == "MAX_POOL_2D")
     settings = {"padding": padding, "strideH": attrs["stride"][0], "strideW": attrs["stride"][1]}
     settings |= {"filterHeight": attrs["kernel"][0], "filterWidth": attrs["kernel"][1]}
-    _same_format(w, op, kind, [source], "Pool2DOptions", settings, w.format(x) if integers else None)
+    format_ = w.format(x) if integers else None
+    _same_format(w, op, format_, lambda made: w.op(kind, [source], [made], "Pool2DOptions", settings))
 
 
-def _same_format(
-    w: Writer, op: Op, kind: str, parts: list[int], options: str, settings: dict[str, Any], format_: PerTensor | None
-) -> None:
-    """An operator whose result must have its input's format, and a step to another where that is wanted."""
+def _same_format(w: Writer, op: Op, format_: PerTensor | None, write: Callable[[int], None]) -> None:
+    """An operator whose result must have its input's format, and a step to another where that is wanted.
+
+    Args:
+        format_: the input's; None for floats.
+        write: appends the operator, given its result's tensor.
+    """
     if format_ is None or format_ == w.format(op.outputs[0]):
-        w.op(kind, parts, [w.result(op, format_ is not None)], options, settings)
+        write(w.result(op, format_ is not None))
         return
     between = w.act(f"{op.outputs[0]}.before", w.graph_in.tensors[op.outputs[0]].shape, format_)
-    w.op(kind, parts, [between], options, settings)
+    write(between)
     w.op("QUANTIZE", [between], [w.result(op, True)], "QuantizeOptions")
 
 
 def _moving(w: Writer, op: Op, kind: str, options: str, constants: list[int], settings: dict[str, Any]) -> None:
     integers = w.integers(op, 0)
     parts = [w.value(op.inputs[0], integers), *constants]
-    _same_format(w, op, kind, parts, options, settings, w.format(op.inputs[0]) if integers else None)
+    format_ = w.format(op.inputs[0]) if integers else None
+    _same_format(w, op, format_, lambda made: w.op(kind, parts, [made], options, settings))
 
 
 def _reduce(kind: str, w: Writer, op: Op) -> None:

@@ -20,12 +20,13 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.fit.classical_document import document
+from edgesmith.fit.document import Proof
 from edgesmith.fit.explain import figure, quantity, relax
 from edgesmith.fit.fit import CERTIFIED_SAMPLES, Effort, Fit, ranked, said
 from edgesmith.fit.folder import Folder, locked
 from edgesmith.lower.classical import Classical, Cut, Precision, lower_classical
 from edgesmith.pipeline.programs import seen_rows
-from edgesmith.pipeline.realize import Realized, host_accuracy, realize, samples_of, write_artifact
+from edgesmith.pipeline.realize import host_accuracy, realize, samples_of, write_artifact
 from edgesmith.pipeline.verify import Relation, against_float, certify, metric_kept
 from edgesmith.report import write as write_report
 
@@ -109,17 +110,16 @@ def fit_classical(
         begin = time.monotonic()
         before = realize(whole, board)
         results = _search(job, effort, progress)
-        best, realized, relations = _prove(job, results, progress)
-        message, advice = ("", []) if best else why(job, results)
-        data = document(job, results, best, realized, relations, before, (message, advice))
+        proof = _prove(job, results, progress)
+        data = document(job, results, proof, before)
         data["reproduce"] = _reproduce(job, whole, command, time.monotonic() - begin)
         write_file(folder.path / "report.json", json.dumps(data, indent=1) + "\n")
         write_report(data, folder.path / "report.html")
-        if best is None or realized is None:
-            raise DoesNotFit(f"fit: {message}. What would fit: {'; '.join(advice)}.")
-        facts = {"budget": job.budget.to_json(), "settings": best["settings"], "model": "classical"}
-        facts["certificate"] = [relation.to_json() for relation in relations]
-        artifact = write_artifact(folder.best, realized, whole, task, facts)
+        if proof.best is None or proof.realized is None:
+            raise DoesNotFit(f"fit: {proof.message}. What would fit: {'; '.join(proof.advice)}.")
+        facts = {"budget": job.budget.to_json(), "settings": proof.best["settings"], "model": "classical"}
+        facts["certificate"] = [relation.to_json() for relation in proof.relations]
+        artifact = write_artifact(folder.best, proof.realized, whole, task, facts)
         return Fit(folder.path, artifact, tuple(data["candidates"]), data)
 
 
@@ -178,17 +178,15 @@ def _trial(job: Job, settings: Settings) -> dict[str, Any]:
     return result
 
 
-def _prove(
-    job: Job, results: Sequence[dict[str, Any]], progress: Progress
-) -> tuple[dict[str, Any] | None, Realized | None, tuple[Relation, ...]]:
-    """The best candidate that meets the budget, compiled and certified.
+def _prove(job: Job, results: Sequence[dict[str, Any]], progress: Progress) -> Proof:
+    """The best candidate that meets the budget, compiled and certified, or why there is none.
 
     Raises:
         VerificationFailed: the compiled model does not compute what it should.
     """
     fitting = ranked(results, job.task.metric)
     if not fitting or not job.task.metric.meets(fitting[0]["validation"], job.budget.accuracy):
-        return None, None, ()
+        return Proof(None, None, None, (), *why(job, results))
     best, metric, split = fitting[0], job.task.metric, job.task.validation
     settings = Settings(**best["settings"])
     progress(f"proving that Python, C here and C on the board agree: {best['words']}")
@@ -204,7 +202,7 @@ def _prove(
     )
     if broken := [relation.detail for relation in relations if relation.holds is False]:
         raise VerificationFailed("fit: " + "; ".join(broken))
-    return best, realized, relations
+    return Proof(best, realized, floats, relations, "", [])
 
 
 def why(job: Job, results: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgesmith.core.reading import Reading
-from edgesmith.fit.document import candidate_row, head, sentence, station
+from edgesmith.fit.document import Proof, candidate_row, head, sentence, station
 from edgesmith.measure.trust import confusion
 from edgesmith.pipeline.realize import Realized, board_accuracy, host_accuracy
 from edgesmith.pipeline.verify import Relation
@@ -13,28 +13,21 @@ if TYPE_CHECKING:
     from edgesmith.fit.classical import Job
 
 
-def document(
-    job: "Job",
-    results: Sequence[dict[str, Any]],
-    best: dict[str, Any] | None,
-    realized: Realized | None,
-    relations: Sequence[Relation],
-    before: Realized,
-    failure: tuple[str, list[str]],
-) -> dict[str, Any]:
+def document(job: "Job", results: Sequence[dict[str, Any]], proof: Proof, before: Realized) -> dict[str, Any]:
     """Everything the report shows; the test split is read here and nowhere else."""
+    best, realized = proof.best, proof.realized
     whole, _ = host_accuracy(before.graph, job.task, "test")
     data: dict[str, Any] = {
         **head(job.name, job.task, job.target),
         "model": {"name": job.name, "parameters_before": stored_numbers(before)},
-        "outcome": {"fits": best is not None, "message": failure[0], "advice": failure[1]},
+        "outcome": {"fits": best is not None, "message": proof.message, "advice": proof.advice},
         "budget": job.budget.to_json(),
         "candidates": [candidate_row(i, result, best) for i, result in enumerate(results)],
         "candidates_how": "Accuracy is that of the validation split; every candidate was linked and counted.",
         "before": {"label": "float32, whole", "readings": station(before, whole)},
     }
     if best is not None and realized is not None:
-        data |= _winner(job, best, realized, relations, whole)
+        data |= _winner(job, best, realized, proof.relations, whole)
         data["outcome"]["message"] = sentence(data, job.task.metric)
         data["model"]["parameters_after"] = stored_numbers(realized)
     return data

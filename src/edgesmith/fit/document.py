@@ -213,7 +213,7 @@ def versions_and_data(task: Task, command: str, seconds: float, packages: Sequen
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
-            continue
+            continue  # an optional package that is not there took no part, so it has no version to repeat
     hashes = {f"data: {part}": facts["sha256"] for part, facts in task.describe()["splits"].items()}
     return {
         "commands": [command] if command else [],

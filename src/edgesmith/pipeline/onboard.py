@@ -228,11 +228,24 @@ class Flashed:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Way:
+    """How to reach a board; what is None is found out.
+
+    Attributes:
+        port: where the chip's ROM boot loader listens.
+        probe: stlink, cmsis-dap or jlink.
+        tool: which program flashes.
+    """
+
+    port: str | None = None
+    probe: str | None = None
+    tool: str | None = None
+
+
 def flash_artifact(
     folder: Path,
-    port: str | None = None,
-    probe: str | None = None,
-    tool: str | None = None,
+    way: Way = Way(),
     out: Path | None = None,
     dry_run: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -240,7 +253,6 @@ def flash_artifact(
     """Build the serial firmware of an artifact from its graph and put it onto a board.
 
     Args:
-        port: where the chip's ROM boot loader listens.
         out: keeps sources and images there.
         dry_run: say the commands, run none.
         say: is told each command before it runs.
@@ -254,8 +266,8 @@ def flash_artifact(
     target = target_of(artifact)
     with TemporaryDirectory(prefix="edgesmith-flash-") as scratch:
         images, files = build_images(artifact.graph, target, out or Path(scratch))
-        found = plans(target, images, port, probe)
-        plan = choose(target, found, tool, anyway=dry_run)
+        found = plans(target, images, way.port, way.probe)
+        plan = choose(target, found, way.tool, anyway=dry_run)
         if not dry_run:
             _carry_out(plan, images, say)
     return Flashed(plan, tuple(found), files, program_sha256(artifact.graph))

@@ -122,6 +122,7 @@ class _Reader:
             self.users[value] = -1
 
     def model(self) -> Model:
+        """What the search needs of the graph; sizes in bytes, rounded up."""
         sizes = tuple(self.bytes[name] for name in self.number)
         start = sum(self.bytes[name] for name in self.graph.inputs)
         return Model(tuple(map(self._step, range(len(self.graph.ops)))), sizes, tuple(self.users), start)

@@ -54,7 +54,8 @@ class Writer:
             attrs = {"starts": (0, top, left, 0), "ends": (1, bottom, right, channels), "steps": (1, 1, 1, 1)}
             rows, columns = region
             place = f"{rows[0]}-{rows[1]}.{columns[0]}-{columns[1]}"
-            name = self.make("slice", (piece.name,), attrs, original, region, f"{mark}/cut/{place}")
+            slicing = Op("slice", (piece.name,), (), attrs, original)
+            name = self.make(slicing, original, region, f"{mark}/cut/{place}")
             self.cuts[piece.name, region] = name
         return Piece(self.cuts[piece.name, region], region)
 
@@ -64,7 +65,8 @@ class Writer:
             return parts[0]
         along = (parts[0].region[axis - 1][0], parts[-1].region[axis - 1][1])
         rows, columns = (along if axis == each else parts[0].region[each - 1] for each in AXES)
-        name = self.make("concat", tuple(p.name for p in parts), {"axis": axis}, original, (rows, columns), mark)
+        joining = Op("concat", tuple(p.name for p in parts), (), {"axis": axis}, original)
+        name = self.make(joining, original, (rows, columns), mark)
         return Piece(name, (rows, columns))
 
     def compute(self, position: int, made: Region, held: Mapping[str, Piece], mark: str) -> Piece:
@@ -91,20 +93,19 @@ class Writer:
         needless = op.kind == "pad" and not any((*attrs["before"], *attrs["after"]))  # type: ignore[misc]
         if needless and result != self.stage.cut:
             return Piece(names[0], made)
-        return Piece(self.make(op.kind, tuple(names), attrs, result, made, mark, op), made)
+        return Piece(self.make(replace(op, inputs=tuple(names), attrs=attrs), result, made, mark), made)
 
-    def make(
-        self, kind: str, inputs: tuple[str, ...], attrs: Mapping[str, Attr], original: str, region: Region, mark: str,
-        op: Op | None = None,
-    ) -> str:  # fmt: skip
-        """Append an op whose result is `region` of the tensor `original`; returns the result's name."""
+    def make(self, op: Op, original: str, region: Region, mark: str) -> str:
+        """Append an op whose result is `region` of the tensor `original`; returns the result's name.
+
+        Args:
+            op: on pieces already; its outputs are replaced, its name is marked.
+        """
         like = self.stage.graph.tensors[original]
         (top, bottom), (left, right) = region
         name = f"{original}:{mark}"
         self.tensors[name] = replace(like, name=name, shape=(1, bottom - top, right - left, like.shape[3]))
-        source = op.source if op else ""
-        label = f"{(op.name or op.kind) if op else original}:{mark}"
-        self.ops.append(Op(kind, inputs, (name,), attrs, label, source))
+        self.ops.append(replace(op, outputs=(name,), name=f"{op.name or op.kind}:{mark}"))
         return name
 
     def finish(self, last: Piece) -> Graph:

@@ -128,7 +128,7 @@ def stages(graph: Graph) -> Iterator[Stage]:
         try:
             stage = stage_of(graph, op.outputs[0])
         except Unsupported:
-            continue
+            continue  # no stage ends with this layer; the search asks which can, so the answer no is no failure
         if any(r.extent > 1 for each in stage.reaches for pair in each if pair for r in pair):
             yield stage
 

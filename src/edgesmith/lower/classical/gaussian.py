@@ -1,6 +1,7 @@
 """Gaussian naive Bayes and Gaussian mixtures: log densities as constants minus squared norms."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,35 +46,41 @@ def separable(flow: Flow, centre: np.ndarray, weight: np.ndarray, constant: np.n
         return Scores(builder.op("gaussian_scores", flow.stored(), *names), None)
     x = flow.int16(NARROW, common=False)
     z = np.abs((flow.values[:, None] - centre) * weight)
-    limit, step, constant = _z_format(float(z.max()), centre.shape[1], constant)
-    factor = weight * x.step / step
+    form = _z_format(float(z.max()), centre.shape[1], constant)
+    factor = weight * x.step / form.step
     right = np.clip(np.floor(np.log2(32767 / factor)), 0, 30)
     m = np.minimum(np.rint(factor * 2.0**right), 32767).astype(np.int16)
-    return _fixed(flow, x.tensor, x.quantize(centre), m, right.astype(np.uint8), constant, limit, step)
+    return _fixed(flow, x.tensor, x.quantize(centre), m, right.astype(np.uint8), form)
 
 
-def _z_format(most: float, width: int, constant: np.ndarray) -> tuple[int, float, np.ndarray]:
-    """The limit and step of z whose squares add up within int32, and constants from their largest on."""
+@dataclass(frozen=True)
+class _ZFormat:
+    """How z is stored.
+
+    Attributes:
+        limit: largest stored value, at most 32767: squares of a row add up within int32.
+        step: z of one.
+        constant: (rows,) of the scores, real, from the largest on.
+    """
+
+    limit: int
+    step: float
+    constant: np.ndarray
+
+
+def _z_format(most: float, width: int, constant: np.ndarray) -> _ZFormat:
+    """The finest for values of z up to `most` in rows of `width`."""
     limit = min(32767, math.isqrt(HALF_SUM // width))
     shifted = constant - constant.max()
     step = max(min(most, FAR) / limit, math.sqrt(float(np.abs(shifted).max()) / HALF_SUM), 1e-12)
-    return limit, step, shifted
+    return _ZFormat(limit, step, shifted)
 
 
-def _fixed(
-    flow: Flow,
-    x: str,
-    centre: np.ndarray,
-    weight: np.ndarray,
-    right: np.ndarray,
-    constant: np.ndarray,
-    limit: int,
-    step: float,
-) -> Scores:
-    b = np.rint(constant / step**2).astype(np.int32)
+def _fixed(flow: Flow, x: str, centre: np.ndarray, weight: np.ndarray, right: np.ndarray, form: _ZFormat) -> Scores:
+    b = np.rint(form.constant / form.step**2).astype(np.int32)
     arrays = {"c": centre, "w": weight, "b": b, "right": right}
     names = [flow.builder.constant(f"gaussian.{n}", a) for n, a in arrays.items()]
-    return Scores(flow.builder.op("gaussian_scores_s16", x, *names, limit=limit), step**2)
+    return Scores(flow.builder.op("gaussian_scores_s16", x, *names, limit=form.limit), form.step**2)
 
 
 def _correlated(flow: Flow, means: np.ndarray, roots: np.ndarray, constant: np.ndarray) -> Scores:
@@ -87,10 +94,11 @@ def _correlated(flow: Flow, means: np.ndarray, roots: np.ndarray, constant: np.n
         names = [builder.constant(f"gaussian.{n}", a) for n, a in (("c", zero), ("w", zero + 1), ("b", constant))]
         return Scores(builder.op("gaussian_scores", z, *names), None)
     values = np.abs(flow.values @ matrix.T + offset)
-    limit, step, constant = _z_format(float(values.max()), width, constant)
+    form = _z_format(float(values.max()), width, constant)
     scores = flow.linear(matrix, offset)
     flow.tensor, flow.values = scores.tensor, flow.values @ matrix.T + offset
     flow.scale, flow.shift = np.full(count * width, scores.scale), np.zeros(count * width)
-    z = builder.op("reshape", flow.int16(limit, common=True, half=limit * step).tensor, shape=(count, width))
+    short = flow.int16(form.limit, common=True, half=form.limit * form.step)
+    z = builder.op("reshape", short.tensor, shape=(count, width))
     ones = np.ones((1, width), np.int16)
-    return _fixed(flow, z, zero.astype(np.int16), ones, zero.astype(np.uint8), constant, limit, step)
+    return _fixed(flow, z, zero.astype(np.int16), ones, zero.astype(np.uint8), form)

@@ -3,7 +3,7 @@
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def script(face: Interface) -> str:
     name = identifier(face.name)
     described = _in_script(describe(face), indent=2)
     example = ", ".join(f"{_key(port.tensor.name)}: {_variable(port)}" for port in face.inputs)
-    return _filled("model.js", name=name, example=example, description=described)
+    return _filled("model.js", {"name": name, "example": example, "description": described})
 
 
 def describe(face: Interface) -> dict[str, Any]:
@@ -90,13 +90,13 @@ def page(face: Interface, module: bytes, classes: Sequence[str], white: float, s
         "samples": shown,
         "module_bytes": len(module),
     }
-    return _filled(
-        "page.html",
-        title=html.escape(title),
-        script=script(face),
-        facts=_in_script(facts),
-        module=base64.b64encode(module).decode(),
-    )
+    values = {
+        "title": html.escape(title),
+        "script": script(face),
+        "facts": _in_script(facts),
+        "module": base64.b64encode(module).decode(),
+    }
+    return _filled("page.html", values)
 
 
 def _in_script(values: Any, indent: int | None = None) -> str:
@@ -104,7 +104,7 @@ def _in_script(values: Any, indent: int | None = None) -> str:
     return json.dumps(values, indent=indent).replace("<", "\\u003c")
 
 
-def _filled(template: str, **values: str) -> str:
+def _filled(template: str, values: Mapping[str, str]) -> str:
     """A template with each @@name@@ replaced."""
     text = (TEMPLATES / template).read_text("utf-8")
     for name, value in values.items():
