@@ -47,7 +47,8 @@ RESULTS = Path(__file__).parent / "results" / "whole_nets.json"
 BOARD = "nucleo-l4r5zi"
 # CMSIS-NN built with gcc -Ofast and counted on the same emulated Cortex-M4, instructions per MAC.
 CMSIS_NN_PER_MAC = {"ds-cnn": 2.9, "resnet8": 2.15, "mobilenet-v1-025": 3.73}
-# The best board figures of MLPerf Tiny that are known to us, on any Cortex-M, cycles per MAC: measured, not estimated.
+# The best published board figures that this project set itself to be held against, cycles per MAC; their boards and
+# sources are not recorded.
 BEST_PUBLISHED_CYCLES_PER_MAC = {"ds-cnn": 1.95, "resnet8": 1.59, "mobilenet-v1-025": 1.42}
 # What TensorFlow Lite Micro records for the int8 nets of MLPerf Tiny under "activations", bytes.
 TFLM_ACTIVATIONS = {"ds-cnn": 16_000, "mobilenet-v1-025": 73_728, "resnet8": 49_152, "fc-autoencoder": 768}

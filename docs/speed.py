@@ -48,8 +48,8 @@ CORTEX_M = """\
 Whole int8 nets on the emulated Cortex-M4 of the NUCLEO-L4R5ZI, each program held against numpy byte for byte
 (`python benchmarks/whole_nets.py --only board`, [`whole_nets.json`](../benchmarks/results/whole_nets.json)). CMSIS-NN
 was built with gcc -Ofast and counted on the same emulated core. Cycles are *estimated*, with the error that the target
-states; what they stand beside was measured on boards, of which some have faster cores, and is the best we know of for
-each net. The peak is two multiply-accumulates a cycle.
+states; the best published figures beside them are the project's own yardstick, measured on boards; which boards, and
+where they were published, is not recorded (*unverified*). The peak is two multiply-accumulates a cycle.
 """
 CORTEX_M_END = """
 By instructions ours is ahead on every net; by our own estimate of cycles the best published programs are. Where the

@@ -28,7 +28,7 @@ def test_what_fits_as_it_is_stays_so():
 
 def test_the_choice_fits_at_the_least_work_of_all_that_fit():
     """Against the real plan of every candidate that would cost less work."""
-    limit = int(0.92 * arena(GRAPH))
+    limit = int(0.85 * arena(GRAPH))
     choice = chosen(limit)
     assert arena(choice.graph) <= limit and choice.meets
     assert work(choice.graph) - work(GRAPH) == choice.extra_macs
@@ -49,5 +49,6 @@ def test_memory_is_reckoned_near_the_plan():
 
 
 def test_what_is_planned_in_earnest_grows_in_work_only_where_memory_shrinks():
-    found = promising(candidates(GRAPH, arena(GRAPH)), arena(GRAPH))
+    large = image_net(32)  # of a small one everything is planned
+    found = promising(candidates(large, arena(large)), arena(large))
     assert found[0].extra_macs <= found[1].extra_macs and found[0].bytes > found[1].bytes

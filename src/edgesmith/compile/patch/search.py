@@ -21,6 +21,8 @@ STEPS = 1000  # calls of the bands of one stage, at most: each takes code of its
 EXTRA = 1.0  # work of the whole net that halos may cost at most
 TRIES = 8  # schedules that are planned in earnest
 SLACK = 1.3  # by which a schedule may seem too large and yet be planned: buffers that overlap are not reckoned
+LOOSE = 2.0  # the same for small nets, of which every schedule that may fit is planned; the most ever seen is 1.8
+ALL_CALLS = 8000  # of kernels in the schedules of a net, up to which it is small: some seconds of planning
 GAIN = 0.96  # of the memory of the one planned before it, below which the next is worth a try
 
 # A graph to how full each limit is: memory, and whatever else must hold; 1 is full.
@@ -34,11 +36,13 @@ class Candidate:
     Attributes:
         extra_macs: beyond those of the graph as it is.
         bytes: in use at once at most, scratch not counted.
+        calls: of kernels for all pieces, at most.
     """
 
     schedule: Schedule
     extra_macs: int
     bytes: int
+    calls: int
 
     @property
     def pieces(self) -> int:
@@ -103,10 +107,15 @@ def search(graph: Graph, measure: Measure, limit_bytes: int) -> Choice:
 
 
 def promising(found: Sequence[Candidate], limit_bytes: int) -> list[Candidate]:
-    """What is planned in earnest: the cheapest that may fit, each of less memory than the one before; the smallest."""
-    inside = [c for c in found if c.bytes <= SLACK * limit_bytes]
+    """What is planned in earnest, cheapest first: of a small net all that may fit.
+
+    Of others the cheapest that may fit, each of less memory than the one before, then the smallest of all.
+    """
+    ordered = sorted(found, key=lambda c: (c.extra_macs, c.pieces, c.bytes))
+    if sum(c.calls for c in ordered) <= ALL_CALLS:
+        return [c for c in ordered if c.bytes <= LOOSE * limit_bytes] or ordered
     chosen: list[Candidate] = []
-    for candidate in sorted(inside, key=lambda c: (c.extra_macs, c.pieces, c.bytes)):
+    for candidate in (c for c in ordered if c.bytes <= SLACK * limit_bytes):
         if not chosen or candidate.bytes < GAIN * chosen[-1].bytes:
             chosen.append(candidate)
     smallest = sorted(found, key=lambda c: (c.bytes, c.extra_macs))[: TRIES // 3]
@@ -143,11 +152,13 @@ def _of_stage(stage: Stage, outside: int, total: int) -> Iterator[Candidate]:
         extra = patch_macs(stage, tall[rows], wide[columns]) - plain
         if extra <= EXTRA * total:
             reckoned = max(outside, patches_bytes(stage, tall[rows], wide[columns]))
-            yield Candidate(schedule(graph, "patches", rows, columns, end), extra, reckoned)
+            calls = rows * columns * len(stage.indices)
+            yield Candidate(schedule(graph, "patches", rows, columns, end), extra, reckoned, calls)
     source = max(stage.size(name, AXES[0]) for name in stage.sources)
     for bands in BANDS:
         if bands <= source and bands * len(stage.indices) <= STEPS:
-            yield Candidate(schedule(graph, "lines", bands, 1, end), 0, max(outside, lines_bytes(stage, bands)))
+            reckoned = max(outside, lines_bytes(stage, bands))
+            yield Candidate(schedule(graph, "lines", bands, 1, end), 0, reckoned, bands * len(stage.indices))
 
 
 def _macs(graph: Graph) -> int:
