@@ -1,6 +1,6 @@
 """How a tensor's stored integers map to real values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from edgesmith.core.errors import BadInput
 
 VERSION = 1
 BIAS_LIMIT = (1 << 30) - 1  # largest magnitude of a stored bias (docs/numbers.md, Formats)
+WIDTH = {"int8": 8, "uint8": 8, "int16": 16, "int32": 32}  # bits of each stored type
 
 
 @dataclass(frozen=True)
@@ -18,25 +19,36 @@ class PerTensor:
     Attributes:
         scale: above zero, in the tensor's unit.
         zero_point: an integer of `dtype`.
-        dtype: "int8", "uint8", "int16" or "int32".
+        dtype: "int8", "uint8", "int16" or "int32": what holds one integer.
+        bits: that are used of it, 2 or more; 0 stands for all.
     """
 
     scale: float
     zero_point: int = 0
     dtype: str = "int8"
+    bits: int = 0
 
     def __post_init__(self) -> None:
-        info = np.iinfo(self.dtype)
+        object.__setattr__(self, "bits", _bits(self.bits, self.dtype))
         if not (np.isfinite(self.scale) and self.scale > 0):
             raise BadInput(f"format: scale is {self.scale}; need a finite number above zero.")
-        if not info.min <= self.zero_point <= info.max:
-            raise BadInput(f"format: zero point {self.zero_point} is outside {self.dtype}.")
+        if not self.low <= self.zero_point <= self.high:
+            raise BadInput(f"format: zero point {self.zero_point} is outside {self.bits} bits of {self.dtype}.")
+
+    @property
+    def low(self) -> int:
+        """The least integer."""
+        return 0 if self.dtype == "uint8" else -(1 << (self.bits - 1))
+
+    @property
+    def high(self) -> int:
+        """The greatest integer."""
+        return self.low + (1 << self.bits) - 1
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
         """Real values of any shape to stored integers; rounds half to even, saturates."""
-        info = np.iinfo(self.dtype)
         steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
-        return np.clip(steps, info.min, info.max).astype(self.dtype)
+        return np.clip(steps, self.low, self.high).astype(self.dtype)
 
     def dequantize(self, stored: np.ndarray) -> np.ndarray:
         """Stored integers of any shape to float32."""
@@ -44,7 +56,8 @@ class PerTensor:
 
     def to_json(self) -> dict[str, Any]:
         """The fields, with the format's name."""
-        return {"format": "per_tensor", "scale": self.scale, "zero_point": self.zero_point, "dtype": self.dtype}
+        fields = {"format": "per_tensor", "scale": self.scale, "zero_point": self.zero_point, "dtype": self.dtype}
+        return fields | _narrow(self)
 
 
 @dataclass(frozen=True)
@@ -54,16 +67,30 @@ class PerChannel:
     Attributes:
         scales: above zero, one per channel.
         axis: the channel axis.
-        dtype: "int8" (values stay in [-127, 127]) or "int32" (a bias).
+        dtype: "int8" or "int32" (a bias).
+        bits: that are used of it, 2 or more; 0 stands for all. With all, magnitudes stay equal ([-127, 127]); fewer
+            bits use every code (4 bits: [-8, 7]), where one code more counts.
     """
 
     scales: tuple[float, ...]
     axis: int = 0
     dtype: str = "int8"
+    bits: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "bits", _bits(self.bits, self.dtype))
         if not self.scales or not all(np.isfinite(scale) and scale > 0 for scale in self.scales):
             raise BadInput("format: scales must be finite numbers above zero, at least one.")
+
+    @property
+    def low(self) -> int:
+        """The least integer."""
+        return -(1 << (self.bits - 1)) + (self.bits == WIDTH[self.dtype])
+
+    @property
+    def high(self) -> int:
+        """The greatest integer."""
+        return (1 << (self.bits - 1)) - 1
 
     def _scales(self, rank: int) -> np.ndarray:
         shape = [1] * rank
@@ -71,10 +98,9 @@ class PerChannel:
         return np.asarray(self.scales, np.float64).reshape(shape)
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values to stored integers; rounds half to even, saturates symmetrically."""
-        limit = np.iinfo(self.dtype).max
+        """Real values to stored integers; rounds half to even, saturates."""
         steps = np.rint(np.asarray(values, np.float64) / self._scales(values.ndim))
-        return np.clip(steps, -limit, limit).astype(self.dtype)
+        return np.clip(steps, self.low, self.high).astype(self.dtype)
 
     def dequantize(self, stored: np.ndarray) -> np.ndarray:
         """Stored integers to float32."""
@@ -82,29 +108,35 @@ class PerChannel:
 
     def to_json(self) -> dict[str, Any]:
         """The fields, with the format's name."""
-        return {"format": "per_channel", "scales": list(self.scales), "axis": self.axis, "dtype": self.dtype}
+        fields = {"format": "per_channel", "scales": list(self.scales), "axis": self.axis, "dtype": self.dtype}
+        return fields | _narrow(self)
 
 
 Format = PerTensor | PerChannel
 
 
-def affine(low: float, high: float) -> PerTensor:
-    """The int8 format of activations whose real values lie in [low, high] (docs/numbers.md, Formats).
+def affine(low: float, high: float, bits: int = 8) -> PerTensor:
+    """The format, in int8, of activations whose real values lie in [low, high] (docs/numbers.md, Formats).
 
     >>> affine(-1.0, 1.0).zero_point
     0
     """
     low, high = min(float(low), 0.0), max(float(high), 0.0)
-    scale = (high - low) / 255 or 1.0
-    zero_point = int(np.clip(np.rint(-128 - low / scale), -128, 127))
-    return PerTensor(scale, zero_point)
+    scale = (high - low) / ((1 << bits) - 1) or 1.0
+    least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    zero_point = int(np.clip(np.rint(least - low / scale), least, most))
+    return PerTensor(scale, zero_point, bits=bits)
 
 
-def symmetric(weight: np.ndarray, axis: int = 0) -> PerChannel:
-    """The int8 format of a weight: largest magnitude of each channel maps to 127; an all-zero channel to scale 1."""
+def symmetric(weight: np.ndarray, axis: int = 0, bits: int = 8) -> PerChannel:
+    """The format, in int8, of a weight: each channel's largest magnitude maps to the greatest integer.
+
+    An all-zero channel gets scale 1.
+    """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     peak = np.abs(weight).max(axis=others).astype(np.float64)
-    return PerChannel(tuple(float(p) / 127 if p > 0 else 1.0 for p in peak), axis)
+    greatest = (1 << (bits - 1)) - 1
+    return PerChannel(tuple(float(p) / greatest if p > 0 else 1.0 for p in peak), axis, bits=bits)
 
 
 def with_bias_room(weight: PerChannel, bias: np.ndarray, x_scale: float) -> PerChannel:
@@ -118,7 +150,7 @@ def with_bias_room(weight: PerChannel, bias: np.ndarray, x_scale: float) -> PerC
     """
     least = np.abs(np.asarray(bias, np.float64)) / (x_scale * BIAS_LIMIT)
     raised = np.maximum(np.asarray(weight.scales, np.float64), least)
-    return PerChannel(tuple(map(float, raised)), weight.axis, weight.dtype)
+    return replace(weight, scales=tuple(map(float, raised)))
 
 
 def from_json(data: dict[str, Any]) -> Format:
@@ -129,9 +161,10 @@ def from_json(data: dict[str, Any]) -> Format:
     """
     try:
         if data["format"] == "per_tensor":
-            return PerTensor(float(data["scale"]), int(data["zero_point"]), _dtype(data["dtype"]))
+            return PerTensor(float(data["scale"]), int(data["zero_point"]), _dtype(data["dtype"]), _given(data))
         if data["format"] == "per_channel":
-            return PerChannel(tuple(map(float, data["scales"])), int(data["axis"]), _dtype(data["dtype"]))
+            scales = tuple(map(float, data["scales"]))
+            return PerChannel(scales, int(data["axis"]), _dtype(data["dtype"]), _given(data))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"format: malformed ({error}); the file is damaged or from another version.") from error
     raise BadInput(f"format: unknown format {data['format']!r}; this edgesmith reads version {VERSION}.")
@@ -141,3 +174,23 @@ def _dtype(name: Any) -> str:
     if name not in ("int8", "uint8", "int16", "int32"):
         raise BadInput(f"format: dtype {name!r} is not an integer type a tensor can be stored in.")
     return str(name)
+
+
+def _bits(bits: int, dtype: str) -> int:
+    """All of a type's bits for 0.
+
+    Raises:
+        BadInput: more than it has, or a single one.
+    """
+    if bits and not 2 <= bits <= WIDTH[dtype]:
+        raise BadInput(f"format: {bits} bits of {dtype}; need 2 to {WIDTH[dtype]}.")
+    return bits or WIDTH[dtype]
+
+
+def _narrow(format_: Format) -> dict[str, int]:
+    """The bits where they are not all: files of version 1 stay as they are."""
+    return {"bits": format_.bits} if format_.bits != WIDTH[format_.dtype] else {}
+
+
+def _given(data: dict[str, Any]) -> int:
+    return int(data.get("bits", 0))

@@ -4,10 +4,8 @@ import torch
 from torch import Tensor
 
 from edgesmith.core.errors import Unsupported
-from edgesmith.core.formats import Format, PerChannel, PerTensor
+from edgesmith.core.formats import WIDTH, Format, PerChannel, PerTensor
 
-RANGES = {(-128, 127): "int8", (0, 255): "uint8", (-32768, 32767): "int16", (-(2**31), 2**31 - 1): "int32"}
-SYMMETRIC = {(-127, 127): "int8", (1 - 2**31, 2**31 - 1): "int32"}
 NO_AXIS = -1
 
 
@@ -56,19 +54,25 @@ fake_quantize.register_autograd(_backward, setup_context=_save)
 def settings(format_: Format) -> tuple[list[float], int, int, int, int]:
     """A format as the op's arguments: scales, zero_point, low, high, axis."""
     if isinstance(format_, PerTensor):
-        low, high = next(bounds for bounds, dtype in RANGES.items() if dtype == format_.dtype)
-        return [format_.scale], format_.zero_point, low, high, NO_AXIS
-    low, high = next(bounds for bounds, dtype in SYMMETRIC.items() if dtype == format_.dtype)
-    return list(format_.scales), 0, low, high, format_.axis
+        return [format_.scale], format_.zero_point, format_.low, format_.high, NO_AXIS
+    return list(format_.scales), 0, format_.low, format_.high, format_.axis
 
 
 def format_of(scales: list[float], zero_point: int, low: int, high: int, axis: int) -> Format:
     """Inverse of `settings`.
 
     Raises:
-        Unsupported: a range that no stored type has.
+        Unsupported: a range that no format has.
     """
-    dtype = (RANGES if axis == NO_AXIS else SYMMETRIC).get((low, high))
-    if dtype is None or (axis != NO_AXIS and zero_point):
-        raise Unsupported(f"rounds to [{low}, {high}] with zero point {zero_point}; no stored type has that range.")
-    return PerTensor(scales[0], zero_point, dtype) if axis == NO_AXIS else PerChannel(tuple(scales), axis, dtype)
+    bits = (high - low).bit_length() if axis == NO_AXIS else high.bit_length() + 1
+    for dtype in (dtype for dtype, width in WIDTH.items() if 2 <= bits <= width and low <= zero_point <= high):
+        signed = dtype != "uint8" and low < 0
+        if axis == NO_AXIS and signed == (dtype != "uint8"):
+            found: Format = PerTensor(scales[0], zero_point, dtype, bits)
+        elif axis != NO_AXIS and signed and not zero_point:
+            found = PerChannel(tuple(scales), axis, dtype, bits)
+        else:
+            continue
+        if (found.low, found.high) == (low, high):
+            return found
+    raise Unsupported(f"rounds to [{low}, {high}] with zero point {zero_point}; no stored type has that range.")
