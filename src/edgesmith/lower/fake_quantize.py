@@ -21,11 +21,12 @@ def _shaped(scale: Tensor, x: Tensor, axis: int) -> Tensor:
 def fake_quantize(x: Tensor, scale: Tensor, zero_point: int, low: int, high: int, axis: int = NO_AXIS) -> Tensor:
     """x rounded to the grid scale * (q - zero_point), q in [low, high]; half to even.
 
-    Gradients pass straight through where q lies inside the range (arXiv:1712.05877, section 3).
+    Gradients pass straight through where q lies inside the range (arXiv:1712.05877, section 3). The scale's, for those
+    who learn it, is the rounding error inside and the bound outside (arXiv:1902.08153, equation 3).
 
     Args:
         x: float, any shape.
-        scale: (1,), or (channels,) along `axis`; kept in float64, so that a format survives the way back.
+        scale: (1,), or (channels,) along `axis`; float64 where fixed, so that a format survives the way back.
         axis: of the channels; -1 for one scale.
     """
     step = _shaped(scale, x, axis)
@@ -39,13 +40,27 @@ def _shape(x: Tensor, scale: Tensor, zero_point: int, low: int, high: int, axis:
 
 def _save(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, scale, zero_point, low, high, axis = inputs
-    stored = torch.round(x / _shaped(scale, x, axis)) + zero_point
-    ctx.save_for_backward((stored >= low) & (stored <= high))
+    steps = x / _shaped(scale, x, axis)
+    nearest = torch.round(steps)
+    inside = (nearest + zero_point >= low) & (nearest + zero_point <= high)
+    ctx.learns, ctx.axis, ctx.scale_shape, ctx.scale_dtype = scale.requires_grad, axis, scale.shape, scale.dtype
+    if not ctx.learns:
+        ctx.save_for_backward(inside)
+        return
+    bound = nearest.clamp(low - zero_point, high - zero_point)
+    ctx.save_for_backward(inside, torch.where(inside, nearest - steps, bound))
 
 
 def _backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-    (inside,) = ctx.saved_tensors
-    return gradient * inside, None, None, None, None, None
+    inside, *slope = ctx.saved_tensors
+    return gradient * inside, _scale_gradient(ctx, gradient, *slope) if ctx.learns else None, None, None, None, None
+
+
+def _scale_gradient(ctx, gradient: Tensor, slope: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+    """The slope at each value, summed over those that share a scale."""
+    each = gradient * slope
+    others = [axis for axis in range(each.ndim) if ctx.axis == NO_AXIS or axis != ctx.axis % each.ndim]
+    return each.sum(others).reshape(ctx.scale_shape).to(ctx.scale_dtype)
 
 
 fake_quantize.register_autograd(_backward, setup_context=_save)

@@ -40,7 +40,7 @@ SIMPLE: Mapping[str, Callable[[Sequence[Tensor], Any], Any]] = {
 }
 
 
-def lift(graph: Graph) -> "Lifted":
+def lift(graph: Graph, quantizers: Mapping[str, nn.Module] | None = None) -> "Lifted":
     """Turn a float Graph into a module that computes the same.
 
     Float weights are parameters (their gradients flow), other constants buffers. A tensor with a format is rounded
@@ -48,10 +48,15 @@ def lift(graph: Graph) -> "Lifted":
     axis too, each sample starts from the initial states, and no state is kept. With n = 1 states go on from call to
     call.
 
+    Args:
+        quantizers: by tensor name, what rounds that tensor in place of its format: a module that gives as its
+            `format(values)` how the values, (shape of the tensor) or None for an activation, are stored at the end.
+            One module may serve several tensors.
+
     Raises:
         Unsupported: the graph has integer ops; those are run by `core.ops.interpret`.
     """
-    return Lifted(graph)
+    return Lifted(graph, quantizers or {})
 
 
 def attribute_of(name: str) -> str:
@@ -70,9 +75,10 @@ class Lifted(nn.Module):
         graph: as lifted; the parameters' values may have moved on since.
         names: tensor name to attribute of every constant and state.
         scales: tensor name to attribute of the scales of its format.
+        quantizers: what rounds in place of formats, each once.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, quantizers: Mapping[str, nn.Module]) -> None:
         super().__init__()
         unknown = sorted({op.kind for op in graph.ops} - SUPPORTED)
         if unknown:
@@ -83,6 +89,8 @@ class Lifted(nn.Module):
         self.scales = {name: f"scale_of__{i}" for i, name in enumerate(graph.tensors) if graph.tensors[name].format}
         self.names = self._free_names((*graph.constants, *(state.tensor for state in graph.states)))
         self._observers: list[Observe] = []
+        self.quantizers = nn.ModuleList(dict.fromkeys(quantizers.values()))
+        self._quantizer = {name: list(self.quantizers).index(module) for name, module in quantizers.items()}
         weights = weight_names(graph)
         for name, array in graph.constants.items():
             value = torch.from_numpy(array.copy())
@@ -135,9 +143,18 @@ class Lifted(nn.Module):
             getattr(self, self.names[state.tensor]).copy_(torch.from_numpy(state.initial.copy()))
 
     def to_graph(self) -> Graph:
-        """The graph with the parameters' present values."""
-        constants = {name: getattr(self, self.names[name]).detach().cpu().numpy() for name in self.graph.constants}
-        return replace(self.graph, constants={name: array.copy() for name, array in constants.items()})
+        """The graph with the parameters' present values, and the formats that the quantizers have come to."""
+        values = {name: getattr(self, self.names[name]).detach().cpu() for name in self.graph.constants}
+        tensors = dict(self.graph.tensors)
+        for name in self._quantizer:
+            format_ = self.quantizer_of(name).format(values.get(name))  # type: ignore[union-attr, operator]
+            tensors[name] = replace(tensors[name], format=format_)
+        constants = {name: value.numpy().copy() for name, value in values.items()}
+        return replace(self.graph, tensors=tensors, constants=constants)
+
+    def quantizer_of(self, name: str) -> nn.Module | None:
+        """What rounds a tensor in place of its format."""
+        return self.quantizers[self._quantizer[name]] if name in self._quantizer else None
 
     def _batched(self, first: Tensor) -> bool:
         """Whether there are several samples."""
@@ -164,7 +181,9 @@ class Lifted(nn.Module):
     def _rounded(self, name: str, value: Tensor) -> Tensor:
         for watch in self._observers:
             watch(name, value)
-        format_ = self.graph.tensors[name].format
+        format_, quantizer = self.graph.tensors[name].format, self.quantizer_of(name)
+        if value.is_floating_point() and quantizer is not None:
+            return quantizer(value)
         if format_ is None or not value.is_floating_point():
             return value
         return fake_quantize(value, getattr(self, self.scales[name]), *settings(format_)[1:])

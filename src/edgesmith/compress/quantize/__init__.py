@@ -2,6 +2,7 @@
 
 from edgesmith.compress.quantize.i_segmenter import i_segmenter
 from edgesmith.compress.quantize.i_vit import i_vit
+from edgesmith.compress.quantize.lsq import lsq
 from edgesmith.compress.quantize.ptq import ptq
 
-METHODS = (ptq, i_vit, i_segmenter)
+METHODS = (ptq, lsq, i_vit, i_segmenter)

@@ -59,7 +59,7 @@ def histogram(values: np.ndarray, bins: int = BINS) -> Histogram:
     return Histogram(low, high if high > low else low + 1.0, counts.astype(np.float64))
 
 
-def minmax(seen: Histogram) -> Range:
+def minmax(seen: Histogram, bits: int = 8) -> Range:
     """Everything that was seen."""
     return seen.low, seen.high
 
@@ -79,26 +79,26 @@ def percentile(seen: Histogram, percent: float = PERCENTILE) -> Range:
     return min(float(low), 0.0), max(float(high), 0.0)
 
 
-def mse(seen: Histogram) -> Range:
-    """The range whose int8 format has the least squared error over the histogram.
+def mse(seen: Histogram, bits: int = 8) -> Range:
+    """The range whose format of so many bits has the least squared error over the histogram.
 
     Both ends shrink together first, then each alone.
 
     Source: arXiv:2106.08295, section 3.1, equation 16 (MSE range setting).
     """
     ends = np.array([min(seen.low, 0.0), max(seen.high, 0.0)])
-    best = _shrunk(seen, ends, np.array([True, True]))
+    best = _shrunk(seen, ends, np.array([True, True]), bits)
     for _ in range(ROUNDS):
         for side in (np.array([False, True]), np.array([True, False])):
             reach = np.where(side, ends, best)
-            best = _shrunk(seen, reach, side)
+            best = _shrunk(seen, reach, side, bits)
     return float(best[0]), float(best[1])
 
 
-def _shrunk(seen: Histogram, ends: np.ndarray, sides: np.ndarray) -> np.ndarray:
+def _shrunk(seen: Histogram, ends: np.ndarray, sides: np.ndarray, bits: int) -> np.ndarray:
     """The best of `ends` with the chosen sides scaled by SHRINKS."""
     candidates = [np.where(sides, ends * shrink, ends) for shrink in SHRINKS]
-    errors = [squared_error(seen, affine(low, high)) if low < high else np.inf for low, high in candidates]
+    errors = [squared_error(seen, affine(low, high, bits)) if low < high else np.inf for low, high in candidates]
     return candidates[int(np.argmin(errors))]
 
 
@@ -109,8 +109,8 @@ def squared_error(seen: Histogram, format_: PerTensor) -> float:
     return float((seen.counts * error * error).sum())
 
 
-def entropy(seen: Histogram) -> Range:
-    """The range cut at the magnitude whose 128 levels lose least information (Kullback-Leibler).
+def entropy(seen: Histogram, bits: int = 8) -> Range:
+    """The range cut at the magnitude whose levels, 128 of int8, lose least information (Kullback-Leibler).
 
     A cut must keep half of the values, which the pseudocode does not ask: where few values lie near zero, a cut below
     nearly all of them would lose nothing.
@@ -119,8 +119,9 @@ def entropy(seen: Histogram) -> Range:
     """
     magnitudes, width = _magnitudes(seen)
     enough = LEAST_KEPT * magnitudes.sum()
+    levels = LEVELS >> (8 - bits)
     cuts = [cut for cut in range(LEVELS, len(magnitudes) + 1, STRIDE) if magnitudes[:cut].sum() >= enough]
-    losses = [divergence(magnitudes, cut) for cut in cuts]
+    losses = [divergence(magnitudes, cut, levels) for cut in cuts]
     threshold = cuts[int(np.argmin(losses))] * width
     return max(seen.low, -threshold), min(seen.high, threshold)
 
@@ -137,11 +138,11 @@ def _magnitudes(seen: Histogram) -> tuple[np.ndarray, float]:
     return counts, peak / BINS
 
 
-def divergence(counts: np.ndarray, cut: int) -> float:
-    """KL divergence of a histogram cut at bin `cut`, its outliers on the last bin, from its 128-level form.
+def divergence(counts: np.ndarray, cut: int, levels: int = LEVELS) -> float:
+    """KL divergence of a histogram cut at bin `cut`, its outliers on the last bin, from its form in `levels`.
 
     Each level's count is spread evenly over its bins that are not empty. The pseudocode says nothing of a last bin
-    that holds outliers alone: it counts as EMPTY in the 128-level form.
+    that holds outliers alone: it counts as EMPTY in that form.
 
     Args:
         counts: (bins,) of magnitudes from zero.
@@ -151,10 +152,10 @@ def divergence(counts: np.ndarray, cut: int) -> float:
         in nats.
     """
     reference = counts[:cut].copy()
-    level = np.arange(cut) * LEVELS // cut
+    level = np.arange(cut) * levels // cut
     used = reference > 0
-    totals = np.bincount(level, weights=reference, minlength=LEVELS)
-    occupied = np.bincount(level, weights=used, minlength=LEVELS)
+    totals = np.bincount(level, weights=reference, minlength=levels)
+    occupied = np.bincount(level, weights=used, minlength=levels)
     spread = np.where(used, (totals / np.maximum(occupied, 1))[level], 0.0)
     reference[-1] += counts[cut:].sum()
     if reference[-1] > 0:
@@ -164,9 +165,9 @@ def divergence(counts: np.ndarray, cut: int) -> float:
     return float((p[held] * np.log(p[held] / q[held])).sum())
 
 
-CALIBRATORS: Mapping[str, Callable[[Histogram], Range]] = {
+CALIBRATORS: Mapping[str, Callable[[Histogram, int], Range]] = {
     "minmax": minmax,
-    "percentile": percentile,
+    "percentile": lambda seen, bits: percentile(seen),
     "mse": mse,
     "entropy": entropy,
 }

@@ -1,13 +1,14 @@
 """Which tensors of a float graph are stored as integers, and which of them share one format."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from edgesmith.compress.quantize.normalization import TABLE_MOVES, has_scalar, normalization
 from edgesmith.compress.quantize.raw_input import lossless_format
 from edgesmith.core import formats
+from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import Format, PerChannel, PerTensor
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.ops import attrs_of, spec_of
@@ -42,6 +43,41 @@ CELL_ROOM = 4.0
 CELL_BITS = 15  # of an LSTM's cell: int16 at 2^-15 holds magnitudes below 1
 
 Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bits, 2 to 8, of weights and activations; inputs, outputs, biases and formats that ops fix keep theirs.
+
+    Attributes:
+        weights: of weights.
+        activations: of activations.
+        own: tensor name to bits, where a tensor has its own; of one member for the whole of a group.
+    """
+
+    weights: int = 8
+    activations: int = 8
+    own: Mapping[str, int] = field(default_factory=dict)
+
+    def of_weight(self, name: str) -> int:
+        """Bits of a weight."""
+        return self.own.get(name, self.weights)
+
+    def of_group(self, graph: Graph, group: "Group") -> int:
+        """Bits of the tensors of a group."""
+        given = [self.own[name] for name in group.members if name in self.own]
+        ends = {*graph.inputs, *graph.outputs}
+        return max(given, default=8 if ends.intersection(group.members) else self.activations)
+
+
+INT8 = Widths()
+
+
+def check_bits(method: str, *bits: int) -> None:
+    """Raise BadInput for bits that an integer program has no form for."""
+    for count in bits:
+        if not 2 <= count <= 8:
+            raise BadInput(f"{method}: {count} bits; need 2 to 8.")
 
 
 @dataclass(frozen=True)
@@ -223,31 +259,32 @@ def _operands(op: Op) -> tuple[str, ...]:
     return tuple(name for key, name in zip(names, op.inputs, strict=True) if key not in PARAMETERS.get(op.kind, ()))
 
 
-def annotate(graph: Graph, groups: Iterable[Group], ranges: Mapping[str, Range]) -> Graph:
+def annotate(graph: Graph, groups: Iterable[Group], ranges: Mapping[str, Range], widths: Widths = INT8) -> Graph:
     """Give every stored tensor its format.
 
     Args:
         groups: as `place` makes them.
         ranges: least and greatest real value to hold, of every source without a fixed format that is no constant.
+        widths: bits of each.
     """
     chosen: dict[str, Format] = {}
     for group in groups:
-        format_ = _format_of(graph, group, ranges)
+        format_ = _format_of(graph, group, ranges, widths)
         chosen.update(dict.fromkeys(group.members, format_))
     for op in graph.ops:
-        chosen.update(_weight_formats(graph, op, chosen))
+        chosen.update(_weight_formats(graph, op, chosen, _symmetric(widths)))
     tensors = {name: replace(tensor, format=chosen.get(name)) for name, tensor in graph.tensors.items()}
     return replace(graph, tensors=tensors)
 
 
-def _format_of(graph: Graph, group: Group, ranges: Mapping[str, Range]) -> PerTensor:
+def _format_of(graph: Graph, group: Group, ranges: Mapping[str, Range], widths: Widths) -> PerTensor:
     if group.fixed is not None:
         return group.fixed
     spans = [_span(graph, name, ranges) for name in group.sources]
     low, high = min((low for low, _ in spans), default=0.0), max((high for _, high in spans), default=0.0)
     if group.cell:
         return cell_format(max(abs(low), abs(high)))
-    return formats.affine(low, high)
+    return formats.affine(low, high, widths.of_group(graph, group))
 
 
 def _span(graph: Graph, name: str, ranges: Mapping[str, Range]) -> Range:
@@ -272,14 +309,49 @@ def cell_format(peak: float) -> PerTensor:
     return PerTensor(2.0**-bits, 0, "int16")
 
 
-def _weight_formats(graph: Graph, op: Op, chosen: Mapping[str, Format]) -> dict[str, Format]:
+def with_biases(graph: Graph) -> Graph:
+    """Biases in the formats that follow from the others, weights with scales that leave their biases room.
+
+    Args:
+        graph: annotated; the formats of weights and activations may have changed since.
+    """
+    found: dict[str, Format] = {}
+    given = {name: tensor.format for name, tensor in graph.tensors.items() if tensor.format is not None}
+
+    def as_given(name: str, weight: np.ndarray) -> PerChannel | None:
+        format_ = given.get(name)
+        return format_ if isinstance(format_, PerChannel) else None
+
+    for op in graph.ops:
+        found.update(_weight_formats(graph, op, given, as_given))
+    tensors = {name: replace(t, format=found.get(name, t.format)) for name, t in graph.tensors.items()}
+    return replace(graph, tensors=tensors)
+
+
+def first_and_last(graph: Graph) -> dict[str, int]:
+    """8 bits for the weights of the first and the last layer, and for what the last one reads (arXiv:1902.08153, 3)."""
+    layers = [op for op in graph.ops if op.kind in WEIGHTED and op.inputs[1] in graph.constants]
+    if not layers:
+        return {}
+    return {layers[0].inputs[1]: 8, layers[-1].inputs[1]: 8, layers[-1].inputs[0]: 8}
+
+
+WeightFormat = Callable[[str, np.ndarray], PerChannel | None]
+
+
+def _symmetric(widths: Widths) -> WeightFormat:
+    return lambda name, weight: formats.symmetric(weight, bits=widths.of_weight(name))
+
+
+def _weight_formats(graph: Graph, op: Op, chosen: Mapping[str, Format], format_of: WeightFormat) -> dict[str, Format]:
     """Weights per output channel, symmetric, with room for the bias; biases in the unit of the sum they start."""
     names = {**named_inputs(op), **named_outputs(op)}
     found: dict[str, Format] = {}
     for weight, bias, reads in WEIGHTED.get(op.kind, ()):
         x, w, b = chosen.get(names[reads]), graph.constants.get(names[weight]), graph.constants.get(names[bias])
-        if isinstance(x, PerTensor) and w is not None and b is not None:
-            format_ = formats.with_bias_room(formats.symmetric(w), b, x.scale)
+        own = format_of(names[weight], w) if w is not None else None
+        if isinstance(x, PerTensor) and own is not None and b is not None:
+            format_ = formats.with_bias_room(own, b, x.scale)
             found[names[weight]] = format_
             found[names[bias]] = PerChannel(tuple(x.scale * scale for scale in format_.scales), 0, "int32")
     return found

@@ -12,7 +12,7 @@ from edgesmith.compress.quantize.calibrators import CALIBRATORS, PERCENTILE, Cal
 from edgesmith.compress.quantize.calibrators import percentile as percentile_range
 from edgesmith.compress.quantize.equalization import equalize as equalized
 from edgesmith.compress.quantize.observation import Extremes, histograms, observe
-from edgesmith.compress.quantize.placement import annotate, place, sources_to_observe
+from edgesmith.compress.quantize.placement import INT8, Widths, annotate, check_bits, place, sources_to_observe
 from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
@@ -50,6 +50,8 @@ def ptq(
     percentile: float = PERCENTILE,
     equalize: bool = False,
     correct_bias: bool = True,
+    weights: int = 8,
+    activations: int = 8,
 ) -> Transform:
     """Quantize a copy of the module; the result takes raw sensor values, the normalization is part of it.
 
@@ -60,23 +62,28 @@ def ptq(
         equalize: even out weight ranges first (arXiv:1906.04721, section 4.1). Off: weights have a scale per channel
             here, which leaves equalization little to gain (arXiv:2106.08295, table 5).
         correct_bias: take the mean error of rounded weights off the biases (arXiv:1906.04721, section 4.2).
+        weights, activations: bits of each, 2 to 8; inputs and outputs keep 8.
 
     Raises:
-        BadInput: an unknown calibration, or a percentile outside (50, 100].
+        BadInput: an unknown calibration, a percentile outside (50, 100], or other bits.
     """
     if calibration not in CALIBRATORS:
         raise BadInput(f"ptq: calibration is {calibration!r}; need one of {', '.join(CALIBRATORS)}.")
     if not 50 < percentile <= 100:
         raise BadInput(f"ptq: percentile is {percentile}; need above 50, at most 100.")
 
-    def choose(seen: Histogram) -> Range:
-        return percentile_range(seen, percentile) if calibration == "percentile" else CALIBRATORS[calibration](seen)
+    check_bits("ptq", weights, activations)
+
+    def choose(seen: Histogram, bits: int) -> Range:
+        return percentile_range(seen, percentile) if calibration == "percentile" else chosen(seen, bits)
+
+    chosen, widths = CALIBRATORS[calibration], Widths(weights, activations)
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
         samples = task.calibration.inputs
         graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
         graph = quantized(
-            equalized(graph) if equalize else graph, samples, choose, calibration != "minmax", correct_bias
+            equalized(graph) if equalize else graph, samples, choose, calibration != "minmax", correct_bias, widths
         )
         return lift(graph)
 
@@ -86,16 +93,17 @@ def ptq(
 def quantized(
     graph: Graph,
     samples: np.ndarray,
-    choose: Callable[[Histogram], Range],
+    choose: Callable[[Histogram, int], Range],
     needs_counts: bool = True,
     correct_bias: bool = True,
+    widths: Widths = INT8,
 ) -> Graph:
     """Choose a format for every tensor that is to be stored in integers.
 
     Args:
         graph: float, canonical, with one input.
         samples: (n, ...) values of that input as the sensor gives them; uint8 and int16 stay raw in the integer graph.
-        choose: a tensor's histogram to the range its format holds.
+        choose: a tensor's histogram and its bits to the range its format holds.
         needs_counts: whether `choose` reads more than the extremes.
 
     Returns:
@@ -111,7 +119,9 @@ def quantized(
     averaged = [op.inputs[0] for op in layers_to_correct(graph)] if correct_bias else []
     seen = observe(graph, samples, ranged, averaged)
     counted = histograms(graph, samples, seen) if needs_counts else _bare(seen)
-    annotated = annotate(graph, groups, {name: choose(histogram) for name, histogram in counted.items()})
+    bits = {name: widths.of_group(graph, group) for group in groups for name in group.members}
+    ranges = {name: choose(histogram, bits[name]) for name, histogram in counted.items()}
+    annotated = annotate(graph, groups, ranges, widths)
     means = {name: total / seen.samples for name, total in seen.sums.items()}
     return corrected(annotated, means) if correct_bias else annotated
 

@@ -1,4 +1,4 @@
-"""How a tensor's stored integers map to real values."""
+"""Integers: one scale and zero point for a tensor, or one scale per channel."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +7,6 @@ import numpy as np
 
 from edgesmith.core.errors import BadInput
 
-VERSION = 1
 BIAS_LIMIT = (1 << 30) - 1  # largest magnitude of a stored bias (docs/numbers.md, Formats)
 WIDTH = {"int8": 8, "uint8": 8, "int16": 16, "int32": 32}  # bits of each stored type
 
@@ -112,9 +111,6 @@ class PerChannel:
         return fields | _narrow(self)
 
 
-Format = PerTensor | PerChannel
-
-
 def affine(low: float, high: float, bits: int = 8) -> PerTensor:
     """The format, in int8, of activations whose real values lie in [low, high] (docs/numbers.md, Formats).
 
@@ -153,29 +149,6 @@ def with_bias_room(weight: PerChannel, bias: np.ndarray, x_scale: float) -> PerC
     return replace(weight, scales=tuple(map(float, raised)))
 
 
-def from_json(data: dict[str, Any]) -> Format:
-    """Inverse of `to_json`.
-
-    Raises:
-        BadInput: unknown format or malformed fields.
-    """
-    try:
-        if data["format"] == "per_tensor":
-            return PerTensor(float(data["scale"]), int(data["zero_point"]), _dtype(data["dtype"]), _given(data))
-        if data["format"] == "per_channel":
-            scales = tuple(map(float, data["scales"]))
-            return PerChannel(scales, int(data["axis"]), _dtype(data["dtype"]), _given(data))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise BadInput(f"format: malformed ({error}); the file is damaged or from another version.") from error
-    raise BadInput(f"format: unknown format {data['format']!r}; this edgesmith reads version {VERSION}.")
-
-
-def _dtype(name: Any) -> str:
-    if name not in ("int8", "uint8", "int16", "int32"):
-        raise BadInput(f"format: dtype {name!r} is not an integer type a tensor can be stored in.")
-    return str(name)
-
-
 def _bits(bits: int, dtype: str) -> int:
     """All of a type's bits for 0.
 
@@ -187,10 +160,20 @@ def _bits(bits: int, dtype: str) -> int:
     return bits or WIDTH[dtype]
 
 
-def _narrow(format_: Format) -> dict[str, int]:
+def _narrow(format_: PerTensor | PerChannel) -> dict[str, int]:
     """The bits where they are not all: files of version 1 stay as they are."""
     return {"bits": format_.bits} if format_.bits != WIDTH[format_.dtype] else {}
 
 
-def _given(data: dict[str, Any]) -> int:
-    return int(data.get("bits", 0))
+def read_integers(data: dict[str, Any]) -> PerTensor | PerChannel:
+    """Inverse of `to_json`; malformed fields raise KeyError, TypeError, ValueError or OverflowError."""
+    bits = int(data.get("bits", 0))
+    if data["format"] == "per_tensor":
+        return PerTensor(float(data["scale"]), int(data["zero_point"]), _dtype(data["dtype"]), bits)
+    return PerChannel(tuple(map(float, data["scales"])), int(data["axis"]), _dtype(data["dtype"]), bits)
+
+
+def _dtype(name: Any) -> str:
+    if name not in WIDTH:
+        raise BadInput(f"format: dtype {name!r} is not an integer type a tensor can be stored in.")
+    return str(name)
