@@ -151,11 +151,11 @@ def background(size: int, rng: np.random.Generator) -> np.ndarray:
     return np.clip(rng.uniform(10, 80) + texture, 0, 255)
 
 
-def scaler(side: int) -> np.ndarray:
-    """(side, 28) weights: each new pixel is the mean of the stretch of old ones that it covers."""
-    edges = np.linspace(0, ITEM, side + 1)
+def scaler(side: int, before: int = ITEM) -> np.ndarray:
+    """(side, before) weights: each new pixel is the mean of the stretch of old ones that it covers."""
+    edges = np.linspace(0, before, side + 1)
     low, high = edges[:-1, None], edges[1:, None]
-    old = np.arange(ITEM)
+    old = np.arange(before)
     overlap = np.clip(np.minimum(high, old + 1) - np.maximum(low, old), 0, None)
     return overlap / overlap.sum(axis=1, keepdims=True)
 
