@@ -72,6 +72,21 @@ def test_a_training_process_killed_outright_goes_on_where_it_was(tmp_path):
     assert result.test > 0.98 and not state.exists()
 
 
+@pytest.mark.parametrize(
+    "options", [{"bfloat16": True}, {"channels_last": True}, {"bfloat16": True, "channels_last": True}]
+)
+def test_a_faster_recipe_gives_float32_weights_in_the_usual_layout(options):
+    """Near those of the plain recipe: bfloat16 keeps 8 bits of the forward pass, the layout reorders sums only."""
+    plain, fast = (
+        train_module(build(CNN), digits_task(), dataclasses.replace(SHORT, epochs=1, **extra), 0)
+        for extra in ({}, options)
+    )
+    for left, right in zip(plain.parameters(), fast.parameters(), strict=True):
+        assert right.dtype == torch.float32 and right.is_contiguous()
+        assert not torch.equal(left, right) or "bfloat16" not in options
+        assert (left - right).abs().max() < (0.02 if "bfloat16" in options else 1e-4)
+
+
 def test_the_state_of_another_recipe_is_refused(tmp_path):
     trained(tmp_path)
     other = dataclasses.replace(SHORT, epochs=5)

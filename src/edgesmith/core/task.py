@@ -104,7 +104,7 @@ class Task:
 
     Attributes:
         loss: "cross_entropy" on integer labels, "mse" on float targets,
-            "reconstruction" when the input is its own target.
+            "reconstruction" when the input is its own target, "detection" on boxes (data/detection.py says how).
         classes: class names in label order; empty when there are none.
         licence: of the data.
     """
@@ -115,7 +115,7 @@ class Task:
     validation: Split
     test: Split
     metric: Metric = ACCURACY
-    loss: Literal["cross_entropy", "mse", "reconstruction"] = "cross_entropy"
+    loss: Literal["cross_entropy", "mse", "reconstruction", "detection"] = "cross_entropy"
     normalize: Normalize = Normalize()
     classes: tuple[str, ...] = ()
     licence: str = "unknown"

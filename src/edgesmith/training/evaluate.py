@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from edgesmith.core.task import Normalize, Split, Task
+from edgesmith.training.detection import detection_loss
 
 
 def normalized(raw: Tensor, normalize: Normalize) -> Tensor:
@@ -16,6 +17,8 @@ def loss_of(outputs: Tensor, x: Tensor, labels: Tensor, task: Task, smoothing: f
     """The task's loss on one batch."""
     if task.loss == "cross_entropy":
         return nn.functional.cross_entropy(outputs, labels, label_smoothing=smoothing)
+    if task.loss == "detection":
+        return detection_loss(outputs, labels)
     return nn.functional.mse_loss(outputs, x if task.loss == "reconstruction" else labels)
 
 

@@ -58,7 +58,7 @@ def train_module(
             if state_file:
                 save_state(state_file, module, optimizer, {"epoch": epoch + 1, "seed": seed, "recipe": recipe})
             progress(epoch, loss)
-    return module.eval()
+    return laid_out(module, torch.contiguous_format).eval()
 
 
 def train_epoch(
@@ -66,19 +66,28 @@ def train_epoch(
 ) -> float:
     """One pass over the train split; returns the mean loss."""
     module.train()
+    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    laid_out(module, layout)
     samples = min(recipe.train_samples or len(task.train), len(task.train))
     steps = max(1, samples // recipe.batch)
     total = 0.0
     for step, (raw, labels) in enumerate(batches(task.train, samples, recipe.batch)):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * schedule((epoch * steps + step) / (recipe.epochs * steps))
-        x = normalized(augmented(raw, recipe.augment), task.normalize)
-        loss = batch_loss(module(x), x, labels)
+        x = normalized(augmented(raw, recipe.augment), task.normalize).contiguous(memory_format=layout)
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            outputs = module(x)
+        loss = batch_loss(outputs.float() if recipe.bfloat16 else outputs, x, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         total += float(loss.detach())
     return total / steps
+
+
+def laid_out(module: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """The module itself, its convolutions' weights in the layout; torch's types do not know the argument."""
+    return module.to(memory_format=layout)  # type: ignore[call-overload]
 
 
 def schedule(done: float) -> float:

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from edgesmith.zoo.entries import Entry
+from edgesmith.zoo.models.cifar_resnet import CifarResnet
+from edgesmith.zoo.models.detector import Detector
 from edgesmith.zoo.models.digits import DigitsCnn, DigitsResnet
 from edgesmith.zoo.models.fashion import FashionCnn
 from edgesmith.zoo.models.lstm import LstmClassifier
@@ -15,14 +17,18 @@ from edgesmith.zoo.models.segmenter import Segmenter
 from edgesmith.zoo.models.speech import SpeechDscnn
 from edgesmith.zoo.models.tabular import ScoringAutoencoder
 from edgesmith.zoo.models.vit import Vit
-from edgesmith.zoo.shapes import MOBILENET_V2_BLOCKS, REDISTRIBUTED_BLOCKS
+from edgesmith.zoo.shapes import MOBILENET_V2_BLOCKS, REDISTRIBUTED_BLOCKS, SMALL_PICTURE_BLOCKS
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "digits-cnn": DigitsCnn,
     "digits-resnet": DigitsResnet,
     "fashion-cnn": FashionCnn,
     "fashion-vit": lambda: Vit(channels=1, size=28, patch=7, classes=10),
+    "fashion-resnet20": lambda: CifarResnet(blocks=3, channels=1, classes=10),
+    "fashion-mobilenet-v2-035": lambda: MobilenetV2(0.35, 10, SMALL_PICTURE_BLOCKS, stem=(1, 2)),
     "scenes-segmenter": lambda: Segmenter(channels=1, size=32, patch=4, classes=5),
+    "scenes-detector": lambda: Detector(channels=1, classes=5, widths=(8, 16, 24, 32), head=16),
+    "scenes-detector-large": lambda: Detector(channels=1, classes=5, widths=(16, 32, 48, 72), head=40),
     "speech-dscnn": SpeechDscnn,
     "occupancy-lstm": lambda: LstmClassifier(channels=5, hidden=24, classes=2),
     "nslkdd-autoencoder": lambda: ScoringAutoencoder(features=118, hidden=64, code=12),

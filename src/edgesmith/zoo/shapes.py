@@ -27,6 +27,12 @@ REDISTRIBUTED_BLOCKS: tuple[Block, ...] = (
     (6, 320, 1, 1, 3),
 )
 
+# For pictures of 28x28: the second and the sixth stage do not halve, so that 4x4 are left at the end, not 1x1.
+SMALL_PICTURE_BLOCKS: tuple[Block, ...] = tuple(
+    (expansion, channels, repeats, 1 if channels in (24, 160) else stride, kernel)
+    for expansion, channels, repeats, stride, kernel in MOBILENET_V2_BLOCKS
+)
+
 
 def mobilenet_v2_channels(channels: int, width: float) -> int:
     """Channels times width to the nearest multiple of 8, never below 90%: the authors' own rounding.

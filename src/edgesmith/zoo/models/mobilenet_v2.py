@@ -37,14 +37,21 @@ class InvertedResidual(nn.Module):
 
 
 class MobilenetV2(nn.Module):
-    """(n, 3, size, size) to logits (n, classes); table 2 of the paper, every width times `width`."""
+    """(n, channels, size, size) to logits (n, classes); table 2 of the paper, every width times `width`."""
 
     def __init__(
-        self, width: float, classes: int = 1000, blocks: Sequence[Block] = MOBILENET_V2_BLOCKS, head: int = 1280
+        self,
+        width: float,
+        classes: int = 1000,
+        blocks: Sequence[Block] = MOBILENET_V2_BLOCKS,
+        head: int = 1280,
+        stem: tuple[int, int] = (3, 2),
     ) -> None:
+        """`stem` is the picture's channels and the first convolution's stride."""
         super().__init__()
+        channels, stride = stem
         inside = mobilenet_v2_channels(32, width)
-        self.stem = conv_norm_relu6(3, inside, 3, 2)
+        self.stem = conv_norm_relu6(channels, inside, 3, stride)
         layers: list[nn.Module] = []
         for expansion, channels, repeats, stride, kernel in blocks:
             outside = mobilenet_v2_channels(channels, width)
