@@ -9,6 +9,7 @@ from click.exceptions import ClickException
 from edgesmith import __version__
 from edgesmith.cli.catalog import methods, reproduce, targets
 from edgesmith.cli.check import EXTRA_OF, doctor, verify
+from edgesmith.cli.compression import compare, compress
 from edgesmith.cli.export import export
 from edgesmith.cli.make import compile_, demo, fit, report
 from edgesmith.cli.output import say, stderr
@@ -31,7 +32,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (fit, profile, run, verify, report, doctor, demo, compile_, export, flash, targets, methods, reproduce):
+COMMANDS = (
+    fit,
+    profile,
+    run,
+    verify,
+    report,
+    doctor,
+    demo,
+    compile_,
+    compress,
+    compare,
+    export,
+    flash,
+    targets,
+    methods,
+)
+for command in (*COMMANDS, reproduce):
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(zoo, name="zoo")
 

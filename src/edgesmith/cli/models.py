@@ -1,11 +1,12 @@
 """What a user names on the command line, loaded."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesmith.core.errors import BadInput, Missing
-from edgesmith.core.task import Task
+from edgesmith.core.task import Normalize, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,7 +26,7 @@ class Named:
 
 
 def load(spec: str, data: str | None, trust: bool) -> Named:
-    """A model by zoo name, file.py:function or file, and its data.
+    """A model by zoo name, file.py:function, file or folder, and its data.
 
     Raises:
         Missing: the fit extra is not installed, or the data are not on this machine.
@@ -34,9 +35,14 @@ def load(spec: str, data: str | None, trust: bool) -> Named:
     try:
         from edgesmith import zoo
         from edgesmith.data import load_task
+        from edgesmith.pipeline.compressed import load_compressed
     except ModuleNotFoundError as error:
         raise Missing(f'edgesmith: {error.name} is not installed. Run: pip install "edgesmith[fit]".') from error
     task = load_task(data, trust) if data else None
+    if Path(spec).is_dir():
+        lifted, example = load_compressed(Path(spec))
+        # It takes raw values: the normalization is part of it.
+        return Named(identifier(spec), lifted, example, task and replace(task, normalize=Normalize()))
     if ":" in spec or spec.endswith(USER_MODELS):
         module, example = zoo.load_model(spec, trust)
         return Named(identifier(spec), module, example, task)

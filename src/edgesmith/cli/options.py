@@ -7,7 +7,10 @@ import typer
 
 MODEL_FILES = (".onnx", ".tflite")  # of other frameworks; data alone, so they need no trust
 
-MODEL = "A net of the zoo, file.py:function, or a .onnx, .tflite, .pt2 or XGBoost .json file"
+MODEL = (
+    "A net of the zoo, file.py:function, a folder of edgesmith compress, or a .onnx, .tflite, .pt2 or "
+    "XGBoost .json file"
+)
 ARTIFACT = "A folder made by edgesmith compile, or best/ of edgesmith fit"
 TARGET = "A board (see: edgesmith targets) or a .toml file of yours."
 

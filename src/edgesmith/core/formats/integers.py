@@ -1,5 +1,6 @@
 """Integers: one scale and zero point for a tensor, or one scale per channel."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +54,10 @@ class PerTensor:
         """Stored integers of any shape to float32."""
         return ((stored.astype(np.float64) - self.zero_point) * self.scale).astype(np.float32)
 
+    def nbytes(self, shape: tuple[int, ...]) -> int:
+        """Bytes of a tensor of this shape, its integers packed, with a float32 scale."""
+        return packed_bytes(shape, self.bits) + 4
+
     def to_json(self) -> dict[str, Any]:
         """The fields, with the format's name."""
         fields = {"format": "per_tensor", "scale": self.scale, "zero_point": self.zero_point, "dtype": self.dtype}
@@ -105,10 +110,23 @@ class PerChannel:
         """Stored integers to float32."""
         return (stored.astype(np.float64) * self._scales(stored.ndim)).astype(np.float32)
 
+    def nbytes(self, shape: tuple[int, ...]) -> int:
+        """Bytes of a tensor of this shape, its integers packed, with a float32 scale a channel."""
+        return packed_bytes(shape, self.bits) + 4 * len(self.scales)
+
     def to_json(self) -> dict[str, Any]:
         """The fields, with the format's name."""
         fields = {"format": "per_channel", "scales": list(self.scales), "axis": self.axis, "dtype": self.dtype}
         return fields | _narrow(self)
+
+
+def packed_bytes(shape: tuple[int, ...], bits: int) -> int:
+    """Bytes of integers of so many bits, one after the other.
+
+    >>> packed_bytes((3, 3), 3)
+    4
+    """
+    return (math.prod(shape) * bits + 7) // 8
 
 
 def affine(low: float, high: float, bits: int = 8) -> PerTensor:
