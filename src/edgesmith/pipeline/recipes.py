@@ -20,6 +20,7 @@ Transform = Callable[[nn.Module, Task], nn.Module]
 Progress = Callable[[str], None]
 MAX_BYTES = 1 << 20  # of a recipe file
 NOT_SETTINGS = ("cost", "run", "teacher")  # parameters that no file can give
+SUPPLIED = ("teacher", "recipe")  # without a default: the first is the model as it came, the second the file must give
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,12 @@ class Step:
 
 
 def methods() -> dict[str, Callable[..., Transform]]:
-    """The methods that a recipe can name: those of the compress families that need nothing but settings."""
+    """The methods that a recipe can name: those of the compress families that need nothing but settings.
+
+    Pruning needs a target and a budget: `edgesmith fit` prunes.
+    """
     listed = ((family, factory) for family, factory in catalog.methods() if family.startswith("compress."))
-    return {factory.card.name: factory for _, factory in listed if not required(factory)}
+    return {factory.card.name: factory for _, factory in listed if set(required(factory)) <= set(SUPPLIED)}
 
 
 def required(factory: Callable[..., Any]) -> list[str]:
@@ -87,16 +91,21 @@ def _step(table: Any, where: str) -> Step:
     if name not in known:
         raise BadInput(f"compress: {where}: no method {table['method'][:40]!r}; need one of: {', '.join(known)}.")
     step = Step(name, {key: value for key, value in table.items() if key != "method"})
+    if "recipe" in required(known[name]) and "recipe" not in step.settings:
+        raise BadInput(f"compress: {where}: {name} needs a training, such as recipe = {{ epochs = 2 }}.")
     transform_of(step)  # refuses what the method does not take, before any work
     return step
 
 
-def transform_of(step: Step, seed: int | None = None, run: Run | None = None) -> Transform:
+def transform_of(
+    step: Step, seed: int | None = None, run: Run | None = None, teacher: nn.Module | None = None
+) -> Transform:
     """The transform of a step.
 
     Args:
         seed: for a method that has one and whose step sets none.
         run: for a method that trains.
+        teacher: for a method that learns from a net.
 
     Raises:
         BadInput: a setting that the method does not have, or of another type or value.
@@ -111,14 +120,15 @@ def transform_of(step: Step, seed: int | None = None, run: Run | None = None) ->
         )
     if isinstance(given.get("recipe"), Mapping):
         given["recipe"] = _training(step.method, given["recipe"], parameters["recipe"].default)
-    for name, value in {"seed": seed, "run": run}.items():
-        if name in parameters and name not in given and value is not None:
+    supplied = {"seed": seed, "run": run, "teacher": teacher}
+    for name, value in supplied.items():
+        if name in parameters and name not in given and (value is not None or name == "teacher"):
             given[name] = value
     _check_types(step.method, given, parameters)
     return factory(**given)
 
 
-def _training(method: str, table: Mapping[str, Any], default: Recipe | None) -> Recipe:
+def _training(method: str, table: Mapping[str, Any], default: Any) -> Recipe:
     """The method's own training recipe with the fields of a table."""
     types = {f.name: f.type for f in fields(Recipe)}
     for name, value in table.items():
@@ -129,7 +139,7 @@ def _training(method: str, table: Mapping[str, Any], default: Recipe | None) -> 
                 f"compress: {method}: {name} = {value!r}; need a {'name' if name == 'augment' else 'number'}."
             )
     whole = {name: int(value) for name, value in table.items() if types[name] in (int, "int")}
-    return replace(default or Recipe(epochs=1), **{**table, **whole})
+    return replace(default if isinstance(default, Recipe) else Recipe(epochs=1), **{**table, **whole})
 
 
 def _check_types(method: str, given: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
@@ -158,11 +168,12 @@ def apply(
         keep: folder for the state of a step that trains; the same call goes on there after a kill.
         progress: hears of each step and epoch.
     """
+    teacher = module
     for number, step in enumerate(steps, 1):
         progress(f"step {number} of {len(steps)}: {step.words()}")
         state = keep / f"step{number}.safetensors" if keep else None
         run = Run(state, lambda epoch, loss: progress(f"  epoch {epoch + 1}: loss {loss:.4g}"))
-        module = transform_of(step, seed, run)(module, task)
+        module = transform_of(step, seed, run, teacher)(module, task)
         task = after_normalization(task, module)
     return module
 

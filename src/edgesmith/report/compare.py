@@ -59,7 +59,7 @@ def chart(data: dict[str, Any]) -> dict[str, Any]:
     scale = 100 if data["metric"] == "accuracy" else 1
     series = {
         name: sorted((row for row in done if row["method"] == name), key=lambda row: row["bits"])
-        for name in dict.fromkeys(row["method"] for row in done)
+        for name in dict.fromkeys(row["method"] for row in done if row["method"] != "float")
     }
     axes = [
         {"key": key, "title": title, "scale": unit}
@@ -69,6 +69,7 @@ def chart(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "metric": f"{data['metric'].capitalize()}{', %' if scale == 100 else ''}",
         "axes": axes,
+        "float": [scale * row["quality"] for row in done if row["method"] == "float"],
         "series": [
             {
                 "name": name,

@@ -36,6 +36,8 @@ function draw() {
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: soft } },
     hoverlabel: { bgcolor: page, bordercolor: soft, font: { family, color: ink, size: 13 }, align: "left" },
     xaxis: { ...common, title: { text: axis.title, font: { color: soft } }, rangemode: "tozero" },
+    shapes: chart.float.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: soft, width: 1, dash: "dot" } })),
+    annotations: chart.float.map((y) => ({ text: "float", xref: "paper", x: 1, xanchor: "right", y, yanchor: "bottom", showarrow: false, font: { color: soft, size: 12 } })),
     yaxis: { ...common, title: { text: chart.metric, font: { color: soft } } },
   }, { displaylogo: false, displayModeBar: false, responsive: true });
 }
