@@ -115,7 +115,6 @@ TESTBEDS = (
         recipe=Recipe(epochs=4, batch=128, learning_rate=4e-3, channels_last=True),
         reference=0.8979,
         seconds=700,
-        shipped=True,
     ),
     Entry(
         name="scenes-segmenter",
@@ -154,7 +153,6 @@ TESTBEDS = (
         metric="mAP@0.5:0.95",
         reference=0.5773,
         seconds=235,
-        shipped=True,
     ),
     Entry(
         name="speech-dscnn",
