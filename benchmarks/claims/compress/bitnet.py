@@ -104,7 +104,8 @@ def main() -> None:
         found = scores(net)
         findings += [
             compared(f"{net}: trained ternary beats 2 bits after training", paper, "test accuracy",
-                     "at least 5 points more", found["rounded"], found["ternary"], lambda base, ours: ours >= base + 0.05),
+                     "at least 5 points more", found["rounded"], found["ternary"],
+                     lambda base, ours: ours >= base + 0.05),
             compared(f"{net}: trained ternary near float", paper, "test accuracy", "at most 3 points below",
                      found["float"], found["ternary"], lambda base, ours: ours >= base - 0.03,
                      "three levels hold less than a net of this size needs"),
