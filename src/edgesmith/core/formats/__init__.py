@@ -33,6 +33,7 @@ __all__ = [
     "FloatFormat",
     "Format",
     "Group",
+    "Integers",
     "PerChannel",
     "PerTensor",
     "Posit",
@@ -51,7 +52,8 @@ __all__ = [
 
 VERSION = 2  # 2: groups, codebooks, binary bases, floats, posits, outliers
 Coded = Group | Codebook | BinaryBases | FloatFormat | Posit  # codes and scales
-Format = PerTensor | PerChannel | Coded | SparseOutliers
+Integers = PerTensor | PerChannel
+Format = Integers | Coded | SparseOutliers
 READERS: Mapping[str, Callable[[dict[str, Any]], Format]] = {
     "per_tensor": read_integers,
     "per_channel": read_integers,
