@@ -10,7 +10,7 @@ import numpy as np
 
 from edgesmith.core import formats
 from edgesmith.core.errors import BadInput
-from edgesmith.core.formats import Format, PerChannel
+from edgesmith.core.formats import Format
 
 DType = Literal["float32", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "bool"]
 Attr = int | float | bool | str | tuple[int, ...] | tuple[float, ...]
@@ -316,10 +316,11 @@ def _read_tensor(data: Any) -> Tensor:
     if min(shape, default=1) < 1 or math.prod(shape) * np.dtype(dtype).itemsize > MAX_TENSOR_BYTES:
         raise BadInput(f"graph: tensor {name!r} is {dtype} {shape}; need 1 to {MAX_TENSOR_BYTES} bytes.")
     format_ = formats.from_json(fields["quantization"]) if "quantization" in fields else None
-    if isinstance(format_, PerChannel):
-        fits = 0 <= format_.axis < len(shape) and len(format_.scales) == shape[format_.axis]
-        if not fits:
-            raise BadInput(f"graph: tensor {name!r} {shape} does not have the channels of its format.")
+    if format_ is not None:
+        try:
+            format_.fits(tuple(shape))
+        except BadInput as error:
+            raise BadInput(f"graph: tensor {name!r}: {error}") from None
     return Tensor(name, tuple(shape), dtype, format_)
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from edgesmith.core.errors import Unsupported
-from edgesmith.core.formats import WIDTH, Format, PerChannel, PerTensor
+from edgesmith.core.formats import WIDTH, Integers, PerChannel, PerTensor
 
 NO_AXIS = -1
 
@@ -66,14 +66,14 @@ def _scale_gradient(ctx, gradient: Tensor, slope: Tensor) -> Tensor:  # type: ig
 fake_quantize.register_autograd(_backward, setup_context=_save)
 
 
-def settings(format_: Format) -> tuple[list[float], int, int, int, int]:
+def settings(format_: Integers) -> tuple[list[float], int, int, int, int]:
     """A format as the op's arguments: scales, zero_point, low, high, axis."""
     if isinstance(format_, PerTensor):
         return [format_.scale], format_.zero_point, format_.low, format_.high, NO_AXIS
     return list(format_.scales), 0, format_.low, format_.high, format_.axis
 
 
-def format_of(scales: list[float], zero_point: int, low: int, high: int, axis: int) -> Format:
+def format_of(scales: list[float], zero_point: int, low: int, high: int, axis: int) -> Integers:
     """Inverse of `settings`.
 
     Raises:
@@ -83,7 +83,7 @@ def format_of(scales: list[float], zero_point: int, low: int, high: int, axis: i
     for dtype in (dtype for dtype, width in WIDTH.items() if 2 <= bits <= width and low <= zero_point <= high):
         signed = dtype != "uint8" and low < 0
         if axis == NO_AXIS and signed == (dtype != "uint8"):
-            found: Format = PerTensor(scales[0], zero_point, dtype, bits)
+            found: Integers = PerTensor(scales[0], zero_point, dtype, bits)
         elif axis != NO_AXIS and signed and not zero_point:
             found = PerChannel(tuple(scales), axis, dtype, bits)
         else:

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Unsupported
+from edgesmith.core.formats import PerChannel, PerTensor
 from edgesmith.core.graph import Graph, Op
 from edgesmith.lower import torch_moves, torch_ops
 from edgesmith.lower.fake_quantize import fake_quantize, settings
+from edgesmith.lower.snap import MOST_TABLES, snap, tables_of, written
 
 Observe = Callable[[str, Tensor], None]
 WEIGHTS = ("w", "b", "w_ih", "w_hh", "b_ih", "b_hh", "gamma", "beta", "scale", "shift", "table")
@@ -89,6 +91,7 @@ class Lifted(nn.Module):
         self.scales = {name: f"scale_of__{i}" for i, name in enumerate(graph.tensors) if graph.tensors[name].format}
         self.names = self._free_names((*graph.constants, *(state.tensor for state in graph.states)))
         self._observers: list[Observe] = []
+        self._texts: dict[str, str] = {}  # formats of codes and scales
         self.quantizers = nn.ModuleList(dict.fromkeys(quantizers.values()))
         self._quantizer = {name: list(self.quantizers).index(module) for name, module in quantizers.items()}
         weights = weight_names(graph)
@@ -101,9 +104,13 @@ class Lifted(nn.Module):
         for state in graph.states:
             self.register_buffer(self.names[state.tensor], torch.from_numpy(state.initial.copy()))
         for name, tensor in graph.tensors.items():
-            if tensor.format is not None:
+            if isinstance(tensor.format, PerTensor | PerChannel):
                 scales = torch.tensor(settings(tensor.format)[0], dtype=torch.float64)
                 self.register_buffer(self.scales[name], scales, persistent=False)
+            elif tensor.format is not None:
+                self._texts[name] = written(tensor.format)
+                for i, table in enumerate(tables_of(tensor.format)):
+                    self.register_buffer(f"{self.scales[name]}_{i}", table, persistent=False)
 
     def _free_names(self, tensors: Sequence[str]) -> dict[str, str]:
         taken = set(dir(self))
@@ -186,7 +193,10 @@ class Lifted(nn.Module):
             return quantizer(value)
         if format_ is None or not value.is_floating_point():
             return value
-        return fake_quantize(value, getattr(self, self.scales[name]), *settings(format_)[1:])
+        if isinstance(format_, PerTensor | PerChannel):
+            return fake_quantize(value, getattr(self, self.scales[name]), *settings(format_)[1:])
+        tables = [getattr(self, f"{self.scales[name]}_{i}", None) for i in range(MOST_TABLES)]
+        return snap(value, [table for table in tables if table is not None], self._texts[name])
 
     def _leaving(self, value: Tensor, name: str, batch: int | None) -> Tensor:
         rank = len(self.graph.tensors[name].shape)

@@ -257,12 +257,15 @@ class Program:
         return value
 
 
+ROUNDINGS = ("edgesmith.fake_quantize.default", "edgesmith.snap.default")
+
+
 def _needed(graph: torch.fx.Graph) -> set[Node]:
     """The nodes that an output depends on, and formats even of what nothing reads: final states of an LSTM.
 
     Export leaves others too, such as assertions.
     """
-    needed = {node for node in graph.nodes if str(node.target) == "edgesmith.fake_quantize.default"}
+    needed = {node for node in graph.nodes if str(node.target) in ROUNDINGS}
     needed.update(graph.output_node().all_input_nodes)
     for node in reversed(graph.nodes):
         if node in needed:

@@ -8,6 +8,7 @@ from edgesmith.lower.call import Call, Lowering, axis_of
 from edgesmith.lower.elementwise import same
 from edgesmith.lower.fake_quantize import format_of
 from edgesmith.lower.shape import cut
+from edgesmith.lower.snap import read
 
 
 def rfft(b: Builder, call: Call) -> str:
@@ -44,6 +45,13 @@ def fake_quantize(b: Builder, call: Call) -> str:
     return x
 
 
+def snap(b: Builder, call: Call) -> str:
+    """No op of its own either."""
+    x = call.tensor("x")
+    b.set_format(x, read(call["format"]))
+    return x
+
+
 LOWERINGS: dict[str, Lowering] = {
     "aten.fft_rfft.default": rfft,
     "aten.view_as_real.default": same,
@@ -51,4 +59,5 @@ LOWERINGS: dict[str, Lowering] = {
     "aten.imag.default": partial(_part, 1),
     "edgesmith.log_mel.default": log_mel,
     "edgesmith.fake_quantize.default": fake_quantize,
+    "edgesmith.snap.default": snap,
 }

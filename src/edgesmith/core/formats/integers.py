@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgesmith.core.errors import BadInput
+from edgesmith.core.formats.packing import MOST_BITS, pack_codes, packed_bytes, unpack_codes
 
 BIAS_LIMIT = (1 << 30) - 1  # largest magnitude of a stored bias (docs/numbers.md, Formats)
 WIDTH = {"int8": 8, "uint8": 8, "int16": 16, "int32": 32}  # bits of each stored type
@@ -57,6 +58,21 @@ class PerTensor:
     def nbytes(self, shape: tuple[int, ...]) -> int:
         """Bytes of a tensor of this shape, its integers packed, with a float32 scale."""
         return packed_bytes(shape, self.bits) + 4
+
+    def bits_per_weight(self, shape: tuple[int, ...]) -> float:
+        """All its bits, shared by the values of such a tensor."""
+        return 8 * self.nbytes(shape) / math.prod(shape)
+
+    def pack(self, stored: np.ndarray) -> np.ndarray:
+        """Integers of at most 16 bits to bytes, each less the least of its bits (docs/numbers.md, Packed codes)."""
+        return pack_integers(stored, self.dtype, self.bits)
+
+    def unpack(self, data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Inverse of `pack`."""
+        return unpack_integers(data, shape, self.dtype, self.bits)
+
+    def fits(self, shape: tuple[int, ...]) -> None:
+        """Any shape does."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields, with the format's name."""
@@ -114,19 +130,52 @@ class PerChannel:
         """Bytes of a tensor of this shape, its integers packed, with a float32 scale a channel."""
         return packed_bytes(shape, self.bits) + 4 * len(self.scales)
 
+    def bits_per_weight(self, shape: tuple[int, ...]) -> float:
+        """All its bits, shared by the values of such a tensor."""
+        return 8 * self.nbytes(shape) / math.prod(shape)
+
+    def pack(self, stored: np.ndarray) -> np.ndarray:
+        """Integers of at most 16 bits to bytes, each less the least of its bits (docs/numbers.md, Packed codes)."""
+        return pack_integers(stored, self.dtype, self.bits)
+
+    def unpack(self, data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Inverse of `pack`."""
+        return unpack_integers(data, shape, self.dtype, self.bits)
+
+    def fits(self, shape: tuple[int, ...]) -> None:
+        """Check that the tensor has the channels.
+
+        Raises:
+            BadInput: it has not.
+        """
+        if not 0 <= self.axis < len(shape) or len(self.scales) != shape[self.axis]:
+            raise BadInput(f"format: a tensor {shape} does not have the channels of its format.")
+
     def to_json(self) -> dict[str, Any]:
         """The fields, with the format's name."""
         fields = {"format": "per_channel", "scales": list(self.scales), "axis": self.axis, "dtype": self.dtype}
         return fields | _narrow(self)
 
 
-def packed_bytes(shape: tuple[int, ...], bits: int) -> int:
-    """Bytes of integers of so many bits, one after the other.
+def pack_integers(stored: np.ndarray, dtype: str, bits: int) -> np.ndarray:
+    """Integers to the codes u = q + 2^(bits-1), of uint8 u = q, packed; those outside their bits keep the lowest.
 
-    >>> packed_bytes((3, 3), 3)
-    4
+    Raises:
+        BadInput: more than 16 bits, which nothing packs.
     """
-    return (math.prod(shape) * bits + 7) // 8
+    return pack_codes(stored.astype(np.int64) + _least(dtype, bits), bits)
+
+
+def unpack_integers(data: np.ndarray, shape: tuple[int, ...], dtype: str, bits: int) -> np.ndarray:
+    """Inverse of `pack_integers`."""
+    return (unpack_codes(data, shape, bits).astype(np.int64) - _least(dtype, bits)).astype(dtype)
+
+
+def _least(dtype: str, bits: int) -> int:
+    """What makes the least integer code 0."""
+    if bits > MOST_BITS:
+        raise BadInput(f"format: {bits} bits of {dtype} are not packed; store them as they are.")
+    return 0 if dtype == "uint8" else 1 << (bits - 1)
 
 
 def affine(low: float, high: float, bits: int = 8) -> PerTensor:

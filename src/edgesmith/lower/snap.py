@@ -1,0 +1,132 @@
+"""Rounding to formats of codes and scales, as one op that export keeps; equal to the numpy formats, value by value."""
+
+import json
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgesmith.core.formats import (
+    KINDS,
+    BinaryBases,
+    Codebook,
+    FloatFormat,
+    Format,
+    Group,
+    Posit,
+    from_json,
+)
+
+KEPT_FORMATS = 512  # read ones that are kept ready: a large net's
+MOST_TABLES = 3
+
+
+@torch.library.custom_op("edgesmith::snap", mutates_args=())
+def snap(x: Tensor, tables: list[Tensor], format: str) -> Tensor:
+    """x as its format holds it: dequantize(quantize(x)); a NaN stays one.
+
+    Gradients pass straight through; those of small floats and posits where x is not saturated (arXiv:2208.09225,
+    section 4).
+
+    Args:
+        x: float, of the format's shape; any where the format has one scale.
+        tables: of `tables_of`, on x's device.
+        format: its JSON, from which export gets it back.
+    """
+    found, wide = read(format), x.detach().float()
+    if not tables:
+        back = found.dequantize(found.quantize(wide.cpu().numpy()))
+        return torch.from_numpy(back).to(device=x.device, dtype=x.dtype)
+    if isinstance(found, BinaryBases):
+        return _sums(wide, *tables).to(x.dtype).reshape(x.shape)
+    scales = tables[0][:, None]
+    return _snapped(wide.reshape(len(scales), -1) / scales, tables, found).mul(scales).to(x.dtype).reshape(x.shape)
+
+
+def _snapped(t: Tensor, tables: list[Tensor], found: Format) -> Tensor:
+    """What codes stand for before their scale, nearest to t."""
+    if isinstance(found, Group):
+        return (torch.round(t) + tables[1]).clamp(0, found.most) - tables[1]
+    if isinstance(found, FloatFormat):
+        return nearest_float(t, found.kind)
+    _, levels, bounds = tables
+    if isinstance(found, Posit):
+        near = levels[torch.bucketize(t.abs(), bounds)] * t.sign()
+    else:
+        near = levels[torch.bucketize(t, bounds)]
+    return torch.where(t.isnan(), t, near)
+
+
+def nearest_float(t: Tensor, kind: str) -> Tensor:
+    """`core.formats.floats.rounded_float` on float32 tensors."""
+    found = KINDS[kind]
+    kept = t.clamp(-found.greatest, found.greatest)
+    power = (kept.view(torch.int32) & 0x7F800000).view(torch.float32)
+    step = power.clamp_min(found.least_normal) * 2.0**-found.mantissa
+    return torch.round(kept / step) * step
+
+
+def _sums(x: Tensor, levels: Tensor, bounds: Tensor) -> Tensor:
+    rows = x.reshape(len(levels), -1).contiguous()
+    near = torch.gather(levels, 1, torch.searchsorted(bounds, rows))
+    return torch.where(rows.isnan(), rows, near)
+
+
+@snap.register_fake
+def _shape(x: Tensor, tables: list[Tensor], format: str) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _save(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    x, tables, text = inputs
+    most = greatest(read(text))
+    ctx.tables, ctx.clips = len(tables), most is not None
+    if most is not None:
+        runs = x.float().reshape(len(tables[0]), -1) / tables[0][:, None]
+        ctx.save_for_backward((runs.abs() <= most).reshape(x.shape))
+
+
+def _backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+    passed = gradient * ctx.saved_tensors[0] if ctx.clips else gradient
+    return passed, [None] * ctx.tables, None
+
+
+snap.register_autograd(_backward, setup_context=_save)
+
+
+def greatest(format_: Format) -> float | None:
+    """Beyond which a value, divided by its scale, is saturated; None for formats that gradients pass as a whole."""
+    if isinstance(format_, FloatFormat):
+        return KINDS[format_.kind].greatest
+    return float(format_.levels()[-1]) if isinstance(format_, Posit) else None
+
+
+@lru_cache(maxsize=KEPT_FORMATS)
+def read(text: str) -> Format:
+    """The format of a JSON text."""
+    return from_json(json.loads(text))
+
+
+def written(format_: Format) -> str:
+    """Inverse of `read`."""
+    return json.dumps(format_.to_json())
+
+
+def tables_of(format_: Format) -> list[Tensor]:
+    """What `snap` needs to round on a tensor's own device; empty for formats that numpy rounds.
+
+    At most MOST_TABLES, float32: scales (runs,) first; zero points (groups, 1) or levels and thresholds (n,); of bases
+    levels and thresholds (channels, n) alone.
+    """
+    arrays: list[np.ndarray] = []
+    scales = np.asarray(getattr(format_, "scales", ()), np.float32)
+    if isinstance(format_, Group):
+        arrays = [scales, format_.zeros()]
+    elif isinstance(format_, FloatFormat):
+        arrays = [scales]
+    elif isinstance(format_, Posit) or (isinstance(format_, Codebook) and format_.width == 1):
+        arrays = [scales, format_.levels(), format_.bounds()]
+    elif isinstance(format_, BinaryBases):
+        arrays = [*format_.ordered()[1:]]
+    return [torch.from_numpy(np.array(array, np.float32)) for array in arrays]
