@@ -8,7 +8,7 @@ import numpy as np
 
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Unsupported
-from edgesmith.core.formats import Format, PerChannel, PerTensor
+from edgesmith.core.formats import Format, PerTensor
 from edgesmith.core.graph import Attr, DType, Graph, Op, State, Tensor
 from edgesmith.core.ops.tables import lookup_table
 
@@ -233,8 +233,8 @@ class Builder:
     def _begin_input(self, tensor: Tensor) -> None:
         """Raw integers stay what they are; floats stay floats and are quantized where they are read."""
         format_ = tensor.format
-        if isinstance(format_, PerChannel):
-            raise BadInput(f"integerize: input {tensor.name!r} has a format per channel; need one scale.")
+        if format_ is not None and not isinstance(format_, PerTensor):
+            raise BadInput(f"integerize: input {tensor.name!r} is stored as {type(format_).__name__}; need one scale.")
         if format_ is not None and (format_.dtype != "int8" or tensor.name in self.inputs_stored):
             self.tensors[tensor.name] = replace(tensor, dtype=cast(DType, format_.dtype))
             self._stored[tensor.name] = tensor.name
