@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import classical_arrays
+import coded_arrays
 from edgesmith.core.ops import tables
 from kernels.drawing import (
     Case,
@@ -449,6 +450,7 @@ INTEGER: Mapping[str, Maker] = {
     "embedding": embedding,
     "quantize": quantize,
     "dequantize": dequantize,
+    **{kind: classical(make) for kind, make in coded_arrays.EXACT.items()},
     **{kind: classical(make) for kind, make in classical_arrays.INTEGER.items()},
 }
 FLOAT: Mapping[str, Maker] = {

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import classical_arrays
+import coded_arrays
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.ops import SPECS, attrs_of, tables
 from edgesmith.core.ops.elementwise import BINARY, FUNCTIONS
@@ -258,7 +259,15 @@ def _classical() -> list[Case]:
     return [Case(kind, tuple(arrays), attrs) for kind, arrays, attrs in made]
 
 
+def _coded() -> list[Case]:
+    """Drawn apart, too."""
+    rng = np.random.default_rng(13)
+    made = [make(rng) for make in coded_arrays.EXACT.values() for _ in range(3)]
+    return [Case(kind, tuple(arrays), attrs) for kind, arrays, attrs in made]
+
+
 MAKERS = (
+    _coded,
     _convolutions,
     _products,
     _elementwise,

@@ -35,8 +35,22 @@ def scale_numbers(values: Sequence[float]) -> tuple[float, ...]:
     return scales
 
 
+def check_runs(shape: tuple[int, ...], count: int) -> None:
+    """Check that so many scales share out a tensor's values.
+
+    Raises:
+        BadInput: they do not.
+    """
+    rows = shape[0] if shape else 1
+    if count > 1 and (count % rows or math.prod(shape) % count):
+        raise BadInput(
+            f"format: {count} scales for a tensor {shape}; need one, or for each of its {rows} rows as many, each for "
+            "as many values."
+        )
+
+
 class Scaled:
-    """Codes of `bits`, and scales for runs of equal length in memory order: one for all, or whole rows share none.
+    """Codes of `bits`, and scales for runs of equal length in memory order: one for all, or some for each row.
 
     A format of this kind says how codes and values divided by their scale (one float32 division) belong together, in
     `_encoded` and `_decoded`; a real value is scale times that, one float32 product.
@@ -51,12 +65,7 @@ class Scaled:
         Raises:
             BadInput: the scales do not share out its values.
         """
-        count, rows = len(self.scales), shape[0] if shape else 1
-        if count > 1 and (count % rows or math.prod(shape) % count):
-            raise BadInput(
-                f"format: {count} scales for a tensor {shape}; need one, or for each of its {rows} rows as many, each "
-                "for as many values."
-            )
+        check_runs(shape, len(self.scales))
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
         """Real values to codes, unsigned, of the same shape (docs/numbers.md says which).

@@ -1,11 +1,13 @@
 """What the constants of integer ops must satisfy, so that no implementation overflows or reads outside a table."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op
+from edgesmith.core.ops.coded import FORMATS, check_coded, check_outliers
 from edgesmith.core.ops.spec import Attrs, OpSpec, need
 from edgesmith.core.ops.tables import twiddles
 from edgesmith.core.ops.trees import check_trees
@@ -152,6 +154,8 @@ def _shifted(name: str, most: int) -> Callable[[Arrays, tuple[int, ...], Attrs],
 
 
 RELATIONS: Mapping[str, Callable[[Arrays, tuple[int, ...], Attrs], None]] = {
+    **{kind: partial(check_coded, kind) for kind in FORMATS},
+    "outliers": check_outliers,
     "tree_ensemble": check_trees,
     "tree_ensemble_s16": check_trees,
     "neighbours": _neighbours,

@@ -10,6 +10,7 @@
 
 #include "edgesmith_attention.h"
 #include "edgesmith_classical.h"
+#include "edgesmith_coded.h"
 #include "edgesmith_float.h"
 #include "edgesmith_integer.h"
 #include "edgesmith_movement.h"
