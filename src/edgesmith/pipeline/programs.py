@@ -13,7 +13,6 @@ from edgesmith.compile.integerize import integerize
 from edgesmith.compress.quantize import i_segmenter, i_vit, ptq
 from edgesmith.compress.quantize.calibrators import Calibration
 from edgesmith.core.errors import BadInput, Unsupported
-from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Split, Task
 from edgesmith.lower import Lifted, channels_last_input, graph_of, lower, with_normalize
@@ -152,7 +151,7 @@ def check_integers(graph: Graph) -> None:
 
 def is_quantized(module: Model) -> bool:
     """Whether a module has its formats already, as an imported int8 model does."""
-    return isinstance(module, Lifted) and any(isinstance(t.format, PerTensor) for t in module.graph.tensors.values())
+    return isinstance(module, Lifted) and any(t.format for t in module.graph.tensors.values())
 
 
 def quantized_source(module: nn.Module, example_inputs: tuple[Tensor, ...], task: Task | None, name: str) -> Graph:

@@ -6,9 +6,10 @@ from typing import cast
 
 import numpy as np
 
+from edgesmith.compile.integerize.coded import decoded, rounded
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Unsupported
-from edgesmith.core.formats import Format, PerTensor
+from edgesmith.core.formats import Format, Integers, PerChannel, PerTensor
 from edgesmith.core.graph import Attr, DType, Graph, Op, State, Tensor
 from edgesmith.core.ops.tables import lookup_table
 
@@ -100,8 +101,11 @@ class Builder:
         return self._real[name]
 
     def _real_constant(self, name: str) -> str:
-        """A constant of a float op; a quantized one keeps the values its format can hold."""
+        """A constant of a float op; a quantized one keeps the values its format can hold, packed where it is codes."""
         array, format_ = self.source.constants[name], self.format(name)
+        if not isinstance(format_, Integers | None):
+            self._real[name] = decoded(self, name, array, format_)
+            return self._real[name]
         exact = array if format_ is None else format_.dequantize(format_.quantize(array))
         self._real[name] = self.constant(name, exact)
         return self._real[name]
@@ -177,10 +181,15 @@ class Builder:
         outputs = [(f"{name}.float" if self.format(name) else name, None) for name in op.outputs]
         self.emit_many(op.kind, [self.real(name) for name in op.inputs], outputs, op.attrs, origin=op)
         for name, (made, _) in zip(op.outputs, outputs, strict=True):
-            if self.format(name):
-                self.quantize(name, made)
-            else:
-                self._real[name] = made
+            self._leave(name, made)
+
+    def _leave(self, name: str, real: str) -> None:
+        """A value that exists in floats, as its format says."""
+        format_ = self.format(name)
+        if isinstance(format_, Integers):
+            self.quantize(name, real)
+        else:
+            self._real[name] = real if format_ is None else rounded(self, real, self.free(name), format_)
 
     def quantize(self, name: str, real: str, a: np.ndarray | None = None, b: np.ndarray | None = None) -> None:
         """Store the float tensor `real`, times a plus b, as the source tensor `name`.
@@ -222,7 +231,7 @@ class Builder:
 
     def _form(self, name: str) -> str:
         """The tensor of a value that leaves the graph: as its format says, float where it has none."""
-        return self.stored(name) if self.format(name) else self.real(name)
+        return self.stored(name) if isinstance(self.format(name), Integers) else self.real(name)
 
     def _finished_state(self, state: State) -> State:
         tensor = self.tensors[state.tensor]
@@ -233,16 +242,14 @@ class Builder:
     def _begin_input(self, tensor: Tensor) -> None:
         """Raw integers stay what they are; floats stay floats and are quantized where they are read."""
         format_ = tensor.format
-        if format_ is not None and not isinstance(format_, PerTensor):
+        if isinstance(format_, PerChannel):
             raise BadInput(f"integerize: input {tensor.name!r} is stored as {type(format_).__name__}; need one scale.")
-        if format_ is not None and (format_.dtype != "int8" or tensor.name in self.inputs_stored):
+        if isinstance(format_, PerTensor) and (format_.dtype != "int8" or tensor.name in self.inputs_stored):
             self.tensors[tensor.name] = replace(tensor, dtype=cast(DType, format_.dtype))
             self._stored[tensor.name] = tensor.name
             return
         self.tensors[tensor.name] = replace(tensor, format=None)
-        self._real[tensor.name] = tensor.name
-        if format_ is not None:
-            self.quantize(tensor.name, tensor.name)
+        self._leave(tensor.name, tensor.name)
 
     def _begin_state(self, state: State) -> None:
         tensor = self.source.tensors[state.tensor]
@@ -250,5 +257,5 @@ class Builder:
             self.tensors[tensor.name] = replace(tensor, dtype=cast(DType, tensor.format.dtype))
             self._stored[tensor.name] = tensor.name
         else:
-            self.tensors[tensor.name] = tensor
-            self._real[tensor.name] = tensor.name
+            self.tensors[tensor.name] = replace(tensor, format=None)
+            self._leave(tensor.name, tensor.name)

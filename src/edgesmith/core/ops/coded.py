@@ -153,7 +153,7 @@ def _infer_posit(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:
 
 
 def _float_kind(attrs: Attrs) -> FloatKind:
-    need(attrs["number"] in KINDS, f"number is {attrs['kind']!r}; need one of {', '.join(KINDS)}.")
+    need(attrs["number"] in KINDS, f"number is {attrs['number']!r}; need one of {', '.join(KINDS)}.")
     return KINDS[attrs["number"]]
 
 
