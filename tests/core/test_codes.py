@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -337,3 +338,42 @@ def test_malformed_formats_are_refused_with_a_reason(fields, words):
 def test_a_format_of_another_shape_is_refused(name, shape):
     with pytest.raises(BadInput, match="format"):
         MADE[name].quantize(np.zeros(shape, F32))
+
+
+LAYER = (256, 3, 3, 64)
+
+
+def documented() -> dict[str, object]:
+    """The formats of the table in docs/numbers.md."""
+    w = example(LAYER)
+    channels, places = (0.1,) * 256, range(0, w.size, 100)
+    rows = tuple(map(float, np.arange(2048)))
+    return {
+        "PerTensor, 8 bits": PerTensor(0.1),
+        **{f"PerChannel, {bits} bits": PerChannel(channels, bits=bits) for bits in (8, 4, 3, 2)},
+        "Group, 4 bits, 64 values": grouped(w, 64, 4),
+        "Group, 4 bits, 64 values, zero points": grouped(w, 64, 4, symmetric=False),
+        "Group, 2 bits, 32 values": grouped(w, 32, 2),
+        "Codebook, NF4, 64 values": nf4(w),
+        "Codebook, 256 rows of 8 values": Codebook((1.0,), rows, 8),
+        "ternary, five to a byte, a scale a channel": ternary(channels),
+        "ternary, 2 bits, a scale a channel": ternary(channels, trits=False),
+        "BinaryBases, 1": BinaryBases(channels),
+        "BinaryBases, 2": BinaryBases(channels * 2, 2),
+        "SparseOutliers, 1% beside Group of 2 bits, 64 values": with_outliers(grouped(w, 64, 2), w, places),
+        "FloatFormat, 8 bits, a scale a channel": FloatFormat(channels),
+        "FloatFormat, E2M1, a scale a channel": FloatFormat(channels, "e2m1"),
+        **{f"Posit({n}, {es})": Posit((1.0,), n, es) for n, es in POSITS},
+    }
+
+
+def test_the_table_of_bits_in_the_document_is_what_formats_say():
+    text = (Path(__file__).parents[2] / "docs" / "numbers.md").read_text(encoding="utf-8")
+    lines = text.split("### Bits per weight")[1].split("###")[0].splitlines()
+    rows = {cells[1].strip(): cells[2:4] for line in lines if len(cells := line.split("|")) == 5}
+    found = documented()
+    assert set(rows) == {"format", "---", *found}
+    for name, format_ in found.items():
+        bits, size = rows[name]
+        assert f"{format_.bits_per_weight(LAYER):.3f}" == bits.strip(), name
+        assert f"{format_.nbytes(LAYER):,}" == size.strip(), name

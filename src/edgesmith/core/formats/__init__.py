@@ -1,4 +1,4 @@
-"""How a tensor is stored: what its stored numbers mean, and what they take (docs/formats.md)."""
+"""How a tensor is stored: what its stored numbers mean, and what they take (docs/numbers.md)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
