@@ -75,8 +75,10 @@ def test_torch_breaks_ties_as_numpy_does(format_, device):
 @pytest.mark.parametrize("device", DEVICES)
 def test_torch_breaks_ties_of_tables_and_groups_as_numpy_does(device):
     steps = (np.arange(-20, 20) / 2).astype(np.float32)[None]
-    zero = Group((1.0,), 40, 3, (1,))
-    for format_ in (ternary((1.0,)), Codebook((1.0,), (-2.0, -1.0, 0.0, 1.0, 4.0)), zero, BinaryBases((1.0, 0.5), 2)):
+    zero, close = Group((1.0,), 40, 3, (1,)), Codebook((1.0,), (0.0, 1.0, 1.0 + 2**-23, 1.0 + 2**-22, 3.0))
+    table, bases = Codebook((1.0,), (-2.0, -1.0, 0.0, 1.0, 4.0)), BinaryBases((1.0, 0.5), 2)
+    assert len(tables_of(close)) < len(tables_of(table)), "too close for the leading bits"
+    for format_ in (ternary((1.0,)), table, zero, bases, close):
         got = snapped(steps, format_, device)
         np.testing.assert_array_equal(got, format_.dequantize(format_.quantize(steps)))
 

@@ -19,7 +19,8 @@ from edgesmith.core.formats import (
 )
 
 KEPT_FORMATS = 512  # read ones that are kept ready: a large net's
-MOST_TABLES = 3
+MOST_TABLES = 4
+MOST_STARTS = 1 << 21
 
 
 @torch.library.custom_op("edgesmith::snap", mutates_args=())
@@ -41,21 +42,53 @@ def snap(x: Tensor, tables: list[Tensor], format: str) -> Tensor:
     if isinstance(found, BinaryBases):
         return _sums(wide, *tables).to(x.dtype).reshape(x.shape)
     scales = tables[0][:, None]
-    return _snapped(wide.reshape(len(scales), -1) / scales, tables, found).mul(scales).to(x.dtype).reshape(x.shape)
+    return _snapped(wide.reshape(len(scales), -1) / scales, tables, format).mul(scales).to(x.dtype).reshape(x.shape)
 
 
-def _snapped(t: Tensor, tables: list[Tensor], found: Format) -> Tensor:
+def _snapped(t: Tensor, tables: list[Tensor], text: str) -> Tensor:
     """What codes stand for before their scale, nearest to t."""
+    found = read(text)
     if isinstance(found, Group):
         return (torch.round(t) + tables[1]).clamp(0, found.most) - tables[1]
     if isinstance(found, FloatFormat):
         return nearest_float(t, found.kind)
-    _, levels, bounds = tables
     if isinstance(found, Posit):
-        near = levels[torch.bucketize(t.abs(), bounds)] * t.sign()
+        near = _nearest_level(t.abs(), tables[1:], text) * t.sign()
     else:
-        near = levels[torch.bucketize(t, bounds)]
+        near = _nearest_level(t, tables[1:], text)
     return torch.where(t.isnan(), t, near)
+
+
+def _nearest_level(t: Tensor, tables: list[Tensor], text: str) -> Tensor:
+    """By one step from where the leading bits of t say; where thresholds lie too close for that, by bisection."""
+    levels, bounds, *starts = tables
+    if not starts:
+        return levels[torch.bucketize(t, bounds[:-1])]
+    shift, first, _ = leading_bits(text)
+    at = starts[0][((ordered(t) >> shift) - first).clamp(0, len(starts[0]) - 1)]
+    return levels[at + (t > bounds[at])]
+
+
+def ordered(t: Tensor) -> Tensor:
+    """The bits of float32 as int32 that are in the order of the numbers."""
+    bits = t.view(torch.int32)
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+
+
+@lru_cache(maxsize=KEPT_FORMATS)
+def leading_bits(text: str) -> tuple[int, int, np.ndarray | None]:
+    """How many last bits to drop so that no two thresholds share the rest, the least such, and for each from there on
+    how many thresholds are below; None where that takes too much room.
+    """
+    found = read(text)
+    assert isinstance(found, Posit | Codebook)
+    keys = ordered(torch.from_numpy(np.array(found.bounds()))).numpy()
+    for shift in range(22, 7, -1):
+        rest = keys >> shift
+        if (np.diff(rest) > 0).all() and rest[-1] - rest[0] < MOST_STARTS:
+            numbers = np.arange(rest[0], rest[-1] + 2)
+            return shift, int(rest[0]), np.searchsorted(rest, numbers).astype(np.int32)
+    return 0, 0, None
 
 
 def nearest_float(t: Tensor, kind: str) -> Tensor:
@@ -116,8 +149,8 @@ def written(format_: Format) -> str:
 def tables_of(format_: Format) -> list[Tensor]:
     """What `snap` needs to round on a tensor's own device; empty for formats that numpy rounds.
 
-    At most MOST_TABLES, float32: scales (runs,) first; zero points (groups, 1) or levels and thresholds (n,); of bases
-    levels and thresholds (channels, n) alone.
+    At most MOST_TABLES, float32: scales (runs,) first; zero points (groups, 1), or levels, thresholds with infinity
+    behind (n,) and int32 `leading_bits`; of bases levels (channels, n) and thresholds (channels, n - 1) alone.
     """
     arrays: list[np.ndarray] = []
     scales = np.asarray(getattr(format_, "scales", ()), np.float32)
@@ -126,7 +159,9 @@ def tables_of(format_: Format) -> list[Tensor]:
     elif isinstance(format_, FloatFormat):
         arrays = [scales]
     elif isinstance(format_, Posit) or (isinstance(format_, Codebook) and format_.width == 1):
-        arrays = [scales, format_.levels(), format_.bounds()]
+        starts = leading_bits(written(format_))[2]
+        bounds = np.append(format_.bounds(), np.float32(np.inf))
+        arrays = [scales, format_.levels(), bounds, *([] if starts is None else [starts])]
     elif isinstance(format_, BinaryBases):
         arrays = [*format_.ordered()[1:]]
-    return [torch.from_numpy(np.array(array, np.float32)) for array in arrays]
+    return [torch.from_numpy(np.array(array)) for array in arrays]
