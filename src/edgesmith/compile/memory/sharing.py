@@ -26,6 +26,7 @@ BY_ROWS = (
 OVERWRITES: Mapping[str, int] = {
     **dict.fromkeys(f"{UNARY} {BY_ROWS}".split(), 1),
     **dict.fromkeys(BINARY.split(), 2),
+    **dict.fromkeys(("outliers", "round_float"), 1),
 }
 
 Way = Literal["join", "overwrite"]  # concatenations without copying; results in place of inputs
