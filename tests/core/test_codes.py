@@ -102,7 +102,7 @@ def test_every_code_of_a_float_means_what_torch_says(kind):
 
 @pytest.mark.parametrize("kind", ["e3m4", "e2m5", "e2m1"])
 def test_formats_without_special_codes_are_their_formula(kind):
-    """arXiv:2208.09225, equation 3: the greatest is (2 - 2^-m) * 2^(2^e - b - 1), so no code is kept back."""
+    """The top exponent counts too: the greatest is (2 - 2^-m) * 2^(2^e - b - 1), no code is kept back."""
     found = KINDS[kind]
     codes = np.arange(1 << found.bits, dtype=np.uint8)
     want = [float(brute_float(int(code), found.exponent, found.mantissa)) for code in codes]

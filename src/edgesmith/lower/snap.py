@@ -27,8 +27,7 @@ MOST_STARTS = 1 << 21
 def snap(x: Tensor, tables: list[Tensor], format: str) -> Tensor:
     """x as its format holds it: dequantize(quantize(x)); a NaN stays one.
 
-    Gradients pass straight through; those of small floats and posits where x is not saturated (arXiv:2208.09225,
-    section 4).
+    Gradients pass straight through; those of small floats and posits where x is not saturated.
 
     Args:
         x: float, of the format's shape; any where the format has one scale.

@@ -94,7 +94,7 @@ def residual_bases(weight: np.ndarray, bases: int = 1) -> BinaryBases:
     Args:
         weight: (O, ...).
 
-    Source: one base is arXiv:1603.05279; what is left again and again, arXiv:1706.02021, section 3.
+    Source: one base is arXiv:1603.05279; what is left again and again, arXiv:1706.02021.
     """
     rest = np.ascontiguousarray(weight, np.float64).reshape(len(weight), -1)
     scales: list[float] = []
