@@ -16,6 +16,10 @@ from edgesmith.core.task import Split, Task
 from edgesmith.data.text import PERPLEXITY
 from edgesmith.lower import lift, lower
 from edgesmith.pipeline.build import native
+from edgesmith.pipeline.comparing import choices, compare_methods
+from edgesmith.pipeline.compressed import compress_model, load_compressed, write_compressed
+from edgesmith.pipeline.recipes import Step
+from edgesmith.report.compare import comparison_page
 from edgesmith.training.evaluate import evaluate, loss_of
 from edgesmith.training.loop import train_module
 from edgesmith.training.recipe import Recipe
@@ -120,6 +124,31 @@ def test_a_task_of_tokens_trains_evaluates_and_quantizes_to_whole_integers(rng):
     given = {graph.inputs[0]: task.test.inputs[:1]}
     found, defined = native(graph).run(given), interpret(graph, given)
     assert all(np.array_equal(found[name], defined[name]) for name in graph.outputs)
+
+
+SHORT = {"epochs": 1, "batch": 16, "train_samples": 32}
+
+
+@pytest.mark.parametrize("step", [Step("ptq"), Step("lsq", {"recipe": SHORT}), Step("kd", {"recipe": SHORT})])
+def test_a_recipe_compresses_a_model_of_tokens_and_its_folder_is_that_model(rng, tmp_path, step):
+    task = token_task(rng)
+    made = compress_model(small(), task, (step,))
+    assert made.bytes_after < made.bytes_before or step.method == "kd"
+    write_compressed(tmp_path / "it", made, (step,), task)
+    module, (example,) = load_compressed(tmp_path / "it")
+    assert example.dtype == torch.int32 and example.shape == (1, SMALL.length)
+    assert evaluate(module, task, task.validation) == pytest.approx(made.after)
+
+
+def test_a_comparison_by_perplexity_says_that_less_is_better(rng):
+    model, task = small(), token_task(rng)
+    rows = compare_methods(model, task, choices(["ptq"], [8]))
+    float_row, eight = (row["quality"] for row in rows)
+    assert float_row == pytest.approx(evaluate(model, task, task.validation), rel=1e-4)
+    assert eight == pytest.approx(float_row, rel=0.05), "an untrained model has little to lose"
+    facts = {"model": "small", "task": "steps", "metric": "perplexity", "direction": "min", "target": ""}
+    page = comparison_page({**facts, "rows": rows})
+    assert "less is better" in " ".join(page.split()) and f"{float_row:.4g}"[:4] in page
 
 
 def test_a_table_that_is_a_layer_too_is_looked_up_in_the_values_the_layer_holds(rng):

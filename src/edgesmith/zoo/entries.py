@@ -219,10 +219,10 @@ LANGUAGE = (
         input_shape=(1, 64),
         parameters=5_246_208,
         dataset="shakespeare",
-        recipe=Recipe(epochs=2, batch=32, learning_rate=1.5e-3, weight_decay=0.1),
+        recipe=Recipe(epochs=1, batch=16, learning_rate=1.5e-3, weight_decay=0.1, bfloat16=True),
         metric="perplexity",
-        reference=0.0,
-        seconds=0,
+        reference=65.69,
+        seconds=675,
         vocabulary=2048,
     ),
     Entry(
