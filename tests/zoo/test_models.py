@@ -8,7 +8,7 @@ from torch import nn
 
 from edgesmith import zoo
 from edgesmith.core.errors import BadInput
-from edgesmith.zoo.builders import BUILDERS, build, random_net
+from edgesmith.zoo.builders import BUILDERS, build, random_inputs, random_net
 from edgesmith.zoo.entries import ENTRIES, SHAPES
 from edgesmith.zoo.models.mlperf_tiny import same_padding
 
@@ -38,7 +38,7 @@ def test_a_net_has_the_parameters_its_record_says(entry):
 @pytest.mark.filterwarnings("ignore:The tensor attributes .*_flat_weights")  # every nn.LSTM under torch.export
 def test_a_net_exports_as_it_is(entry):
     module = build(entry).eval()
-    example = torch.rand(entry.input_shape, generator=torch.Generator().manual_seed(1))
+    example = random_inputs(entry, 1, seed=1)
     program = torch.export.export(module, (example,))
     assert torch.equal(program.module()(example), module(example))
 

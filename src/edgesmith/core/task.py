@@ -17,8 +17,10 @@ class Split:
     """Samples and their labels.
 
     Attributes:
-        inputs: (n, ...) raw sensor values (uint8 pixels, int16 audio, float32 readings), model layout (NCHW).
-        labels: (n,) integer classes, or (n, ...) float targets.
+        inputs: (n, ...) raw sensor values (uint8 pixels, int16 audio, float32 readings), model layout (NCHW); or
+            int32 indices, such as the tokens of a text, which stay what they are.
+        labels: (n,) integer classes, (n, length) one at each position of a text, (n, h, w) one per pixel, or (n, ...)
+            float targets.
     """
 
     inputs: np.ndarray
@@ -43,9 +45,14 @@ class Split:
         return digest.hexdigest()
 
 
+def is_index(dtype: np.dtype) -> bool:
+    """Whether inputs of this type are indices into a table (int32, int64), no sensor's values."""
+    return dtype.kind == "i" and dtype.itemsize >= 4
+
+
 @dataclass(frozen=True)
 class Normalize:
-    """Raw sensor value to model input: x = (raw - mean) / std, per channel (axis 1) or for all.
+    """Raw sensor value to model input: x = (raw - mean) / std, per channel (axis 1) or for all; indices stay.
 
     Attributes:
         mean, std: one value for all channels, or one per channel, in raw units.
@@ -55,7 +62,9 @@ class Normalize:
     std: tuple[float, ...] = (1.0,)
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
-        """Normalize a batch: (n, channels, ...) raw to float32 of the same shape."""
+        """Normalize a batch: (n, channels, ...) raw to float32 of the same shape; int32 and int64 as they are."""
+        if is_index(raw.dtype):
+            return raw
         shape = (1, -1) + (1,) * (raw.ndim - 2)
         mean = np.asarray(self.mean, np.float32).reshape(shape)
         std = np.asarray(self.std, np.float32).reshape(shape)
@@ -103,7 +112,7 @@ class Task:
     Search sees `validation` only; `test` is read once, for the report.
 
     Attributes:
-        loss: "cross_entropy" on integer labels, "mse" on float targets,
+        loss: "cross_entropy" on integer labels (-100 does not count), "mse" on float targets,
             "reconstruction" when the input is its own target, "detection" on boxes (data/detection.py says how).
         classes: class names in label order; empty when there are none.
         licence: of the data.

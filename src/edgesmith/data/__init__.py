@@ -6,9 +6,16 @@ from pathlib import Path
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.task import Task
 from edgesmith.data import python_file
+from edgesmith.data.clinc150 import clinc150_task
 from edgesmith.data.digits import digits_task
 from edgesmith.data.fashion_mnist import fashion_mnist_task
 from edgesmith.data.fsdd import fsdd_task
+from edgesmith.data.language import (
+    shakespeare_cloze_task,
+    shakespeare_task,
+    wikitext2_cloze_task,
+    wikitext2_task,
+)
 from edgesmith.data.nsl_kdd import nsl_kdd_attacks_task, nsl_kdd_task
 from edgesmith.data.occupancy import occupancy_task
 from edgesmith.data.own import task_from_csv, task_from_folder, task_from_npz
@@ -18,6 +25,7 @@ from edgesmith.data.scenes_detection import scenes_detection_task
 __all__ = ["NAMED", "load_task", "named_task"]
 
 NAMED: dict[str, Callable[[], Task]] = {
+    "clinc150": clinc150_task,
     "digits": digits_task,
     "fashion-mnist": fashion_mnist_task,
     "fsdd": fsdd_task,
@@ -26,6 +34,10 @@ NAMED: dict[str, Callable[[], Task]] = {
     "occupancy": occupancy_task,
     "scenes": scenes_task,
     "scenes-detection": scenes_detection_task,
+    "shakespeare": shakespeare_task,
+    "shakespeare-cloze": shakespeare_cloze_task,
+    "wikitext2": wikitext2_task,
+    "wikitext2-cloze": wikitext2_cloze_task,
 }
 
 

@@ -17,7 +17,7 @@ from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.cost import OpCost, op_costs, totals
-from edgesmith.lower import channels_last_input, lower, with_normalize
+from edgesmith.lower import channels_last_input, lower, raw_tensor, with_normalize
 from edgesmith.pipeline.build import Compiled, bind_for
 from edgesmith.pipeline.patching import Patching, patched
 from edgesmith.pipeline.profile import profile
@@ -109,7 +109,7 @@ def draft_graph(module: nn.Module, task: Task, name: str, precision: str) -> Gra
 
 def raw_example(task: Task) -> torch.Tensor:
     """One raw input as the module with its normalization takes it: (1, ...) float."""
-    return torch.from_numpy(task.calibration.inputs[:1]).float()
+    return raw_tensor(task.calibration.inputs[:1])
 
 
 def predict(compiled: Compiled, target: Target) -> Prediction:

@@ -3,7 +3,7 @@
 from edgesmith.lower.canonical import canonical, channels_first_input, channels_last_input
 from edgesmith.lower.export import load_pt2
 from edgesmith.lower.lift import Lifted, lift
-from edgesmith.lower.lowering import graph_of, lower, lower_program, lower_pt2, with_normalize
+from edgesmith.lower.lowering import graph_of, lower, lower_program, lower_pt2, raw_tensor, with_normalize
 
 __all__ = [
     "Lifted",
@@ -16,5 +16,6 @@ __all__ = [
     "lower",
     "lower_program",
     "lower_pt2",
+    "raw_tensor",
     "with_normalize",
 ]

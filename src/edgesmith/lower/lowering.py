@@ -17,7 +17,7 @@ from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Unsupported
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph, State
-from edgesmith.core.task import Normalize
+from edgesmith.core.task import Normalize, is_index
 from edgesmith.lower import export as exporting
 from edgesmith.lower.builder import Builder
 from edgesmith.lower.call import Call
@@ -277,6 +277,12 @@ def _array(value: Tensor) -> np.ndarray:
     """As numpy, 64-bit integers as 32-bit: indices."""
     array = value.detach().cpu().contiguous().numpy()
     return array.astype(np.int32) if array.dtype == np.int64 else array.copy()
+
+
+def raw_tensor(samples: np.ndarray) -> Tensor:
+    """A task's inputs (n, ...) for a module that normalizes by itself: sensor values as floats, indices as they are."""
+    tensor = torch.from_numpy(samples)
+    return tensor if is_index(samples.dtype) else tensor.float()
 
 
 class Normalized(nn.Module):

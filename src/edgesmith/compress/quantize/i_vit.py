@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
@@ -14,7 +13,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops.forms import Forms, with_forms
 from edgesmith.core.task import Normalize, Task
-from edgesmith.lower import Lifted, lift, lower, with_normalize
+from edgesmith.lower import Lifted, lift, lower, raw_tensor, with_normalize
 from edgesmith.training.loop import Run, train_module
 from edgesmith.training.recipe import Recipe
 
@@ -78,7 +77,7 @@ def integer_only(
 
     def transform(module: nn.Module, task: Task) -> Lifted:
         samples = task.calibration.inputs[: images or None]
-        graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
+        graph = lower(with_normalize(module, task.normalize), (raw_tensor(samples[:1]),))
         annotated = annotate_forms(graph, samples, forms, calibration)
         made = lift(annotated)
         if recipe:

@@ -14,7 +14,7 @@ from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.formats import Format, PerChannel, PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Normalize, Task
-from edgesmith.lower import Lifted, lift, lower, with_normalize
+from edgesmith.lower import Lifted, lift, lower, raw_tensor, with_normalize
 from edgesmith.training.loop import BatchLoss, Run, train_module
 from edgesmith.training.recipe import Recipe
 
@@ -53,7 +53,7 @@ def calibrated(module: nn.Module, task: Task, widths: Widths, calibration: Calib
     The normalization is part of it, batch norms lie in the layers before them.
     """
     samples = task.calibration.inputs
-    graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
+    graph = lower(with_normalize(module, task.normalize), (raw_tensor(samples[:1]),))
     return quantized(graph, samples, CALIBRATORS[calibration], calibration != "minmax", False, widths)
 
 

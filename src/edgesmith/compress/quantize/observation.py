@@ -10,7 +10,7 @@ from torch import Tensor
 from edgesmith.compress.quantize.calibrators import BINS, Histogram
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
-from edgesmith.lower import lift
+from edgesmith.lower import lift, raw_tensor
 
 BATCH = 64  # samples run together: bounds memory, costs no accuracy
 Watch = Callable[[str, Tensor], None]
@@ -89,5 +89,5 @@ def run(graph: Graph, samples: np.ndarray, watch: Watch) -> Iterator[int]:
     with module.observe(watch):
         for start in range(0, len(samples), BATCH):
             batch = samples[start : start + BATCH]
-            module(torch.from_numpy(batch).float())
+            module(raw_tensor(batch))
             yield len(batch)

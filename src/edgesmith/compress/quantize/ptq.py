@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgesmith.compress.quantize.bias_correction import correct_bias as corrected
@@ -18,7 +17,7 @@ from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
-from edgesmith.lower import lift, lower, with_normalize
+from edgesmith.lower import lift, lower, raw_tensor, with_normalize
 
 Transform = Callable[[nn.Module, Task], nn.Module]
 
@@ -81,7 +80,7 @@ def ptq(
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
         samples = task.calibration.inputs
-        graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
+        graph = lower(with_normalize(module, task.normalize), (raw_tensor(samples[:1]),))
         graph = quantized(
             equalized(graph) if equalize else graph, samples, choose, calibration != "minmax", correct_bias, widths
         )
