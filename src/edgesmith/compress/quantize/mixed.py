@@ -1,6 +1,6 @@
 """Mixed precision: bits for every tensor by an integer program, least harm within limits on what they cost."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from edgesmith.compress.quantize.allocation import Allocation, Choice, allocate
 from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
 from edgesmith.compress.quantize.learning import settled, train, with_quantizers
 from edgesmith.compress.quantize.lsq import TUNE, Learned
-from edgesmith.compress.quantize.placement import Widths, check_bits
+from edgesmith.compress.quantize.placement import INT8, Widths, check_bits
 from edgesmith.compress.quantize.ptq import Transform, quantized
 from edgesmith.compress.quantize.sensitivity import WIDTHS, Measure, Sensitivity, Spot, sensitivities, spots
 from edgesmith.core.card import Card, Claim, Source, method
@@ -39,6 +39,30 @@ class Mix:
     widths: Widths
     rows: tuple[Sensitivity, ...]
     allocation: Allocation
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How harm is measured, and what may be chosen.
+
+    Attributes:
+        measure: of harm.
+        kinds: of tensors that are chosen.
+        widths: to choose from.
+        others: bits of what is not chosen.
+        keep: where the measuring is kept, so that the same call goes on after a kill.
+        seed: of the Hessian's random vectors.
+    """
+
+    measure: Measure = "kl"
+    kinds: tuple[str, ...] = ("weight",)
+    widths: tuple[int, ...] = WIDTHS
+    others: Widths = INT8
+    keep: Path | None = None
+    seed: int = 0
+
+
+USUAL = Asked()
 
 
 @method(
@@ -77,7 +101,7 @@ def mixed(
     Args:
         weights: without limits: the weights take no more bytes than all at so many bits.
         activations: bits of all of them; the weights' are chosen.
-        measure: of harm; "kl" chose best on the zoo's nets (our measurement), "hessian" is the paper's.
+        measure: of harm; "hessian" is the paper's, "kl" is quicker and less noisy.
         tuned: quantize only, or fine-tune with learned steps.
         recipe: of the fine-tuning.
         limits: on the sums of `cost`, by name; in place of `weights`.
@@ -95,7 +119,8 @@ def mixed(
         samples = task.calibration.inputs
         graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
         wanted = limits if limits is not None else {"bytes": uniform_bytes(graph, task, weights)}
-        mix = choose(graph, task, wanted, cost or packed_bytes, measure, Widths(8, activations), seed=seed)
+        asked = Asked(measure, others=Widths(8, activations), seed=seed)
+        mix = choose(graph, task, wanted, cost or packed_bytes, asked)
         chosen = at_widths(graph, task, mix.widths, "mse", tuned == "ptq")
         if tuned == "ptq":
             return lift(chosen)
@@ -104,34 +129,26 @@ def mixed(
     return transform
 
 
-def choose(
-    graph: Graph,
-    task: Task,
-    limits: Mapping[str, float],
-    cost: Costs,
-    measure: Measure = "kl",
-    others: Widths = Widths(),
-    kinds: Sequence[str] = ("weight",),
-    widths: Sequence[int] = WIDTHS,
-    keep: Path | None = None,
-    seed: int = 0,
-) -> Mix:
-    """Bits for every tensor of these kinds.
+def choose(graph: Graph, task: Task, limits: Mapping[str, float], cost: Costs, asked: Asked = USUAL) -> Mix:
+    """Bits for every tensor that may be chosen, within limits on the sums of its costs.
 
     Args:
         graph: float, on raw inputs.
-        others: bits of what is not chosen.
-        keep: where the measuring is kept, so that the same call goes on after a kill.
+
+    Raises:
+        DoesNotFit: no widths hold the limits.
     """
-    places, _ = spots(graph, task.calibration.inputs, widths)
-    free = tuple(spot for spot in places if spot.kind in kinds)
-    rows = sensitivities(graph, task, free, widths, (measure,), keep, seed)
-    harm = {(row.tensor, row.bits): row.of(measure) for row in rows}
+    places, _ = spots(graph, task.calibration.inputs, asked.widths)
+    free = tuple(spot for spot in places if spot.kind in asked.kinds)
+    rows = sensitivities(graph, task, free, asked.widths, (asked.measure,), asked.keep, asked.seed)
+    harm = {(row.tensor, row.bits): row.of(asked.measure) for row in rows}
     groups = {
-        spot.name: [Choice(bits, harm[spot.name, bits], cost(graph, spot, bits)) for bits in widths] for spot in free
+        spot.name: [Choice(bits, harm[spot.name, bits], cost(graph, spot, bits)) for bits in asked.widths]
+        for spot in free
     }
     found = allocate(groups, limits)
     own = {name: int(choice.what) for name, choice in found.chosen.items()}  # type: ignore[call-overload]
+    others = asked.others
     return Mix(Widths(others.weights, others.activations, {**others.own, **own}), rows, found)
 
 
