@@ -54,7 +54,7 @@ def random_widths(graph: Graph, task: Task, limit: float, rng: np.random.Generat
 
 def score(graph: Graph, task: Task, widths: Widths, split: Split) -> float:
     """Accuracy of the graph at widths."""
-    return evaluate_raw(lift(at_widths(graph, task, widths, "mse", True)), task, split)
+    return evaluate_raw(lift(at_widths(graph, task, widths)), task, split)
 
 
 def of_net(net: str, seed: int) -> Mapping[str, float]:

@@ -10,8 +10,7 @@ from torch import nn
 
 from edgesmith.compress.quantize.allocation import Allocation, Choice, allocate
 from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
-from edgesmith.compress.quantize.learning import settled, train, with_quantizers
-from edgesmith.compress.quantize.lsq import TUNE, Learned
+from edgesmith.compress.quantize.lsq import TUNE, lsq
 from edgesmith.compress.quantize.placement import INT8, Widths, check_bits
 from edgesmith.compress.quantize.ptq import Transform, quantized
 from edgesmith.compress.quantize.sensitivity import WIDTHS, Measure, Sensitivity, Spot, sensitivities, spots
@@ -121,10 +120,9 @@ def mixed(
         wanted = limits if limits is not None else {"bytes": uniform_bytes(graph, task, weights)}
         asked = Asked(measure, others=Widths(8, activations), seed=seed)
         mix = choose(graph, task, wanted, cost or packed_bytes, asked)
-        chosen = at_widths(graph, task, mix.widths, "mse", tuned == "ptq")
         if tuned == "ptq":
-            return lift(chosen)
-        return settled(train(with_quantizers(chosen, task, Learned), task, recipe, seed, run))
+            return lift(at_widths(graph, task, mix.widths))
+        return lsq(8, activations, recipe, seed=seed, run=run, own=mix.widths.own)(module, task)
 
     return transform
 
@@ -138,7 +136,8 @@ def choose(graph: Graph, task: Task, limits: Mapping[str, float], cost: Costs, a
     Raises:
         DoesNotFit: no widths hold the limits.
     """
-    places, _ = spots(graph, task.calibration.inputs, asked.widths)
+    ranges: Calibration = "mse" if "activation" in asked.kinds else "minmax"  # of weights neither changes a thing
+    places, _ = spots(graph, task.calibration.inputs, asked.widths, ranges)
     free = tuple(spot for spot in places if spot.kind in asked.kinds)
     rows = sensitivities(graph, task, free, asked.widths, (asked.measure,), asked.keep, asked.seed)
     harm = {(row.tensor, row.bits): row.of(asked.measure) for row in rows}
@@ -163,7 +162,6 @@ def uniform_bytes(graph: Graph, task: Task, bits: int) -> float:
     return sum(packed_bytes(graph, spot, bits)["bytes"] for spot in places)
 
 
-def at_widths(graph: Graph, task: Task, widths: Widths, calibration: Calibration, correct_bias: bool) -> Graph:
-    """The graph with formats of these widths from the calibration split."""
-    needs_counts = calibration != "minmax"
-    return quantized(graph, task.calibration.inputs, CALIBRATORS[calibration], needs_counts, correct_bias, widths)
+def at_widths(graph: Graph, task: Task, widths: Widths) -> Graph:
+    """The graph with formats of these widths from the calibration split, as ptq gives them."""
+    return quantized(graph, task.calibration.inputs, CALIBRATORS["mse"], widths=widths)
