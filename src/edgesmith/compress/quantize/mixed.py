@@ -1,6 +1,6 @@
 """Mixed precision: bits for every tensor by an integer program, least harm within limits on what they cost."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -140,15 +140,32 @@ def choose(graph: Graph, task: Task, limits: Mapping[str, float], cost: Costs, a
     places, _ = spots(graph, task.calibration.inputs, asked.widths, ranges)
     free = tuple(spot for spot in places if spot.kind in asked.kinds)
     rows = sensitivities(graph, task, free, asked.widths, (asked.measure,), asked.keep, asked.seed)
+    return solved(graph, free, rows, limits, cost, asked)
+
+
+def solved(
+    graph: Graph,
+    places: Sequence[Spot],
+    rows: Sequence[Sensitivity],
+    limits: Mapping[str, float],
+    cost: Costs,
+    asked: Asked = USUAL,
+) -> Mix:
+    """Bits by what was measured.
+
+    Args:
+        places: the tensors to choose for.
+        rows: their sensitivities at every width.
+    """
     harm = {(row.tensor, row.bits): row.of(asked.measure) for row in rows}
     groups = {
         spot.name: [Choice(bits, harm[spot.name, bits], cost(graph, spot, bits)) for bits in asked.widths]
-        for spot in free
+        for spot in places
     }
     found = allocate(groups, limits)
     own = {name: int(choice.what) for name, choice in found.chosen.items()}  # type: ignore[call-overload]
     others = asked.others
-    return Mix(Widths(others.weights, others.activations, {**others.own, **own}), rows, found)
+    return Mix(Widths(others.weights, others.activations, {**others.own, **own}), tuple(rows), found)
 
 
 def packed_bytes(graph: Graph, spot: Spot, bits: int) -> dict[str, float]:
