@@ -121,7 +121,7 @@ def test_a_journal_of_a_fit_before_bits_goes_on(job, instant):
     for name, each in choices.items():
         trial.suggest_categorical(name, each)
     study.tell(trial, 0.5)
-    assert len(search(job, trials=8).run()) == 8
+    assert len(search(job, trials=6).run()) == 6
 
 
 def test_a_journal_with_a_torn_last_line_goes_on(job, instant):
