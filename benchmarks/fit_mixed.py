@@ -28,9 +28,9 @@ from edgesmith.fit.space import Settings, first
 from edgesmith.fit.trial import Job, compiled_graph, read_graph, run_trial, score
 from edgesmith.pipeline.realize import realize
 
-NETS = ("digits-resnet", "fashion-cnn", "speech-dscnn")
+NETS = ("digits-resnet", "speech-dscnn", "fashion-cnn")
 BOARD = "nucleo-l4r5zi"
-SHARES = (0.8, 0.65, 0.5, 0.4, 0.3)
+SHARES = (0.65, 0.5, 0.4)
 EPOCHS, LEARNED = 4, 2
 TRAIN, TESTS = 4000, 2000
 ROOM = 0.005

@@ -1,14 +1,15 @@
 """Quantune's claim (arXiv:2202.05048): trees find the best way in less time than random, grid and genetic search.
 
 Six nets of the zoo at 4-bit weights and 4-bit activations, where ways of quantizing differ. All 96 are evaluated once
-a net on the first 300 validation samples (100 for the two large ones); `benchmarks/results/quantune_table.json` keeps accuracy and seconds of each,
-and the searchers replay it: 10 seeds a net. A search's cost is the evaluations, and their seconds with the searcher's
-own, until a configuration of the best accuracy is reached (several may share it). Grid runs through the product with
-dimensions and choices in an order of its seed. Genetic: a population of 8, parents by tournaments of two, each gene
-from either, mutation 0.1, a repeat costs nothing. The trees begin with three random ones; "transfer" begins with the
-table's rows of the five other nets. Criteria, fixed before the run: over seeds and nets, the geometric mean of the
-seconds is at least halved by transfer, and by the trees alone cut by a quarter, against each of the three others; the
-paper's 36.5 times is checked as it stands; the best configuration loses at most the paper's 0.65 points at 8 bits.
+a net on the first 300 validation samples (100 for the two large ones); `benchmarks/results/quantune_table.json` keeps
+accuracy and seconds of each, and the searchers replay it: 10 seeds a net. A search's cost is the evaluations, and
+their seconds with the searcher's own, until a configuration of the best accuracy is reached (several may share it).
+Grid runs through the product with dimensions and choices in an order of its seed. Genetic: a population of 8, parents
+by tournaments of two, each gene from either, mutation 0.1, a repeat costs nothing. The trees begin with three random
+ones; "transfer" begins with the table's rows of the five other nets. Criteria, fixed before the run: over seeds and
+nets, the geometric mean of the seconds is at least halved by transfer, and by the trees alone cut by a quarter,
+against each of the three others; the paper's 36.5 times is checked as it stands; the best configuration loses at most
+the paper's 0.65 points at 8 bits.
 """
 
 import json

@@ -47,23 +47,23 @@ def mix(predictor: Predictor, module: nn.Module, task: Task, fill: float, keep: 
     graph = float_graph_of(module, task)
 
     def cost(graph: Graph, spot: Spot, bits: int) -> Mapping[str, float]:
-        found = table[bits].get(spot.layer)
-        fallback = packed_bytes(graph, spot, bits)["bytes"]
+        op = table[bits].get(spot.layer)
         return {
-            "flash_bytes": found.constant_bytes if found else fallback,
-            "latency_ms": found.cycles / predictor.target.clock_hz * 1e3 if found else 0.0,
+            "flash_bytes": op.constant_bytes if op else packed_bytes(graph, spot, bits)["bytes"],
+            "latency_ms": op.cycles / predictor.target.clock_hz * 1e3 if op else 0.0,
         }
 
     limits = {name: fill * limit for name in ("flash_bytes", "latency_ms") if (limit := getattr(budget, name))}
     room = {name: limit - fixed(drafts[8], name, table[8], graph, predictor) for name, limit in limits.items()}
     for _ in range(ROUNDS):
-        widths = choose(graph, task, room, cost, Asked(keep=keep)).widths
+        found = choose(graph, task, room, cost, Asked(keep=keep))
+        widths = found.widths
         ratios = predictor.predict(module, "int8", widths).ratios(budget)
         over = {name: ratios[name] - fill for name in limits if ratios[name] > fill}
         if not over:
             return widths
         for name, excess in over.items():
-            room[name] -= excess * getattr(budget, name)
+            room[name] = found.allocation.costs[name] - excess * getattr(budget, name)  # below this very answer
     raise DoesNotFit(f"fit: no mix of {', '.join(map(str, WIDTHS))} bits is within {fill:.0%} of the limits.")
 
 

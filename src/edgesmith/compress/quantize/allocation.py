@@ -9,6 +9,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from edgesmith.core.errors import BadInput, DoesNotFit, EdgesmithError
 
 SLACK = 1e-9  # of a limit, relative: what sums of floats may be off by
+DIGITS = 12  # bits before the point that a limit is brought to
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,13 @@ def _member(names: Sequence[tuple[str, Choice]], groups: Mapping[str, Sequence[C
 
 
 def _costs(names: Sequence[tuple[str, Choice]], limits: Mapping[str, float]) -> np.ndarray:
-    """(limits, choices + 1): costs over the size of their limit, and last the limit over its own size."""
+    """(limits, choices + 1): costs, and last the limit, over a power of two that brings the limit to some thousands.
+
+    The solver's tolerance of 1e-6 is absolute: far below the steps of such figures, and whole numbers stay exact.
+    """
     rows = []
     for name, limit in limits.items():
-        size = abs(limit) or 1.0
+        size = 2.0 ** (np.floor(np.log2(abs(limit))) - DIGITS) if limit else 1.0
         rows.append([*(choice.costs[name] / size for _, choice in names), limit / size])
     return np.array(rows).reshape(len(limits), len(names) + 1)
 
@@ -129,7 +133,7 @@ def _solve(losses: np.ndarray, member: np.ndarray, costs: np.ndarray) -> np.ndar
     """(choices,): 1 where chosen; None when nothing holds the limits."""
     constraints = [LinearConstraint(member, 1, 1)]
     if len(costs):
-        constraints.append(LinearConstraint(costs[:, :-1], -np.inf, costs[:, -1] + SLACK))
+        constraints.append(LinearConstraint(costs[:, :-1], -np.inf, costs[:, -1] + SLACK * np.abs(costs[:, -1])))
     options = {"mip_rel_gap": 0.0}
     result = milp(
         losses, constraints=constraints, integrality=np.ones(len(losses)), bounds=Bounds(0, 1), options=options
