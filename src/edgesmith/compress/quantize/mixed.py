@@ -100,7 +100,7 @@ def mixed(
     Args:
         weights: without limits: the weights take no more bytes than all at so many bits.
         activations: bits of all of them; the weights' are chosen.
-        measure: of harm; "hessian" is the paper's, "kl" is quicker and less noisy.
+        measure: of harm; "hessian" is the paper's and needs second derivatives of every op, "kl" needs none.
         tuned: quantize only, or fine-tune with learned steps.
         recipe: of the fine-tuning.
         limits: on the sums of `cost`, by name; in place of `weights`.
