@@ -2,7 +2,7 @@
 
 Six nets of the zoo at 4-bit weights and 4-bit activations, where ways of quantizing differ. All 96 are evaluated once
 a net on the first 300 validation samples (100 for the two large ones); `benchmarks/results/quantune_table.json` keeps
-accuracy and seconds of each, and the searchers replay it: 10 seeds a net. A search's cost is the evaluations, and
+accuracy and seconds of each, and the searchers replay it: 5 seeds a net. A search's cost is the evaluations, and
 their seconds with the searcher's own, until a configuration of the best accuracy is reached (several may share it).
 Grid runs through the product with dimensions and choices in an order of its seed. Genetic: a population of 8, parents
 by tournaments of two, each gene from either, mutation 0.1, a repeat costs nothing. The trees begin with three random
@@ -33,7 +33,7 @@ from record import RESULTS, compared, record
 
 NETS = ("digits-cnn", "digits-resnet", "fashion-cnn", "speech-dscnn", "fashion-resnet20", "fashion-mobilenet-v2-035")
 TABLE = RESULTS / "quantune_table.json"
-SEEDS = range(10)
+SEEDS = range(5)
 SAMPLES = 300
 FEWER = {"fashion-resnet20": 100, "fashion-mobilenet-v2-035": 100}
 SAMPLES_SEEN = CHOICES["samples"]
