@@ -16,7 +16,7 @@ from edgesmith.fit.predict import Prediction, Predictor, raw_example
 from edgesmith.fit.space import Bits
 from edgesmith.lower import lower, with_normalize
 
-ROUNDS = 6  # of solving for what code and scratch leave; two suffice on the zoo's nets
+ROUNDS = 6  # of solving for what code and scratch leave (our choice)
 UNIFORM = 4
 
 

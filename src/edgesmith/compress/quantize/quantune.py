@@ -51,7 +51,7 @@ class Record:
         ),
         omits=(
             "the paper's text beyond its abstract was not at hand: dimensions are the abstract's, choices in each ours",
-            "XGBoost: scikit-learn's gradient boosting, which the search has already, fits 96 rows as well",
+            "XGBoost: scikit-learn's gradient boosting in its place, not compared with it",
             "float first and last layers: they keep 8 bits, so that programs stay of integers",
             "zero points of weights: integer kernels have none",
         ),
