@@ -1,7 +1,9 @@
 """The main job end to end on a small net: it fits, resumes, refuses, explains."""
 
 import json
+from dataclasses import replace
 
+import optuna
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from edgesmith.core.ops import interpret
 from edgesmith.core.task import ACCURACY
 from edgesmith.fit.fit import Effort, ranked
 from edgesmith.fit.search import PATIENCE, stale, value
-from edgesmith.fit.space import Settings, first, parameters
+from edgesmith.fit.space import Settings, first, parameters, suggest
 from edgesmith.pipeline.realize import samples_of
 
 QUICK = Effort(trials=3, epochs=1, jobs=1)
@@ -125,7 +127,12 @@ def test_the_most_accurate_that_fits_comes_first_then_the_cheaper():
     assert ranked(results, ACCURACY) == [results[2], results[1], results[0]]
 
 
+def test_the_search_asks_for_what_its_parameters_say():
+    for settings in [*first(5), replace(first(5)[3], fill=0.5, learned=2), replace(first(5)[1], bits="4")]:
+        assert suggest(optuna.trial.FixedTrial(parameters(settings)), 5) == settings
+
+
 def test_settings_survive_the_search():
     for settings in first(5):
-        assert set(parameters(settings).items()) <= set(settings.to_json().items())
+        assert all(getattr(settings, name) == value for name, value in parameters(settings).items())
         assert Settings(**settings.to_json()) == settings

@@ -20,7 +20,7 @@ from edgesmith.fit import trial as trials
 from edgesmith.fit.folder import Folder
 from edgesmith.fit.predict import Predictor
 from edgesmith.fit.search import Search, cut_torn_line, hopeless, open_study, outcome, stale, value
-from edgesmith.fit.space import first, parameters
+from edgesmith.fit.space import CALIBRATIONS, CRITERIA, Settings, first, parameters
 from edgesmith.fit.trial import Job, finite, run_trial, tune
 
 SECOND = first(1)[1]
@@ -53,9 +53,10 @@ def search(job, trials=3, time_s=600.0):
 
 
 def test_nothing_is_tried_twice(job, instant):
-    results = search(job, trials=4).run()
-    assert [r["settings"] for r in results] == [s.to_json() for s in first(1)]
-    more = search(job, trials=8)
+    wanted = [s for s in first(1) if s.bits != "mixed"]  # all 8 bits fit, so a mix is the same
+    results = search(job, trials=len(wanted)).run()
+    assert [r["settings"] for r in results] == [s.to_json() for s in wanted]
+    more = search(job, trials=len(wanted) + 4)
     more.run()
     assert len(instant) == len({str(settings) for settings in instant}) == len(more.results)
 
@@ -71,7 +72,7 @@ def test_the_search_does_not_depend_on_which_trial_ends_first(tmp_path, job, mon
         folder.mkdir()
         lock = os.open(folder, os.O_RDONLY)  # a worker closes its own copy of it
         own = replace(job, folder=Folder(folder))
-        found = Search(own, 9, 600.0, jobs=2, epochs=1, lock=lock, progress=lambda result: None).run()
+        found = Search(own, len(first(1)) + 5, 600.0, jobs=2, epochs=1, lock=lock, progress=lambda result: None).run()
         os.close(lock)
         return [result["settings"] for result in found]
 
@@ -80,7 +81,7 @@ def test_the_search_does_not_depend_on_which_trial_ends_first(tmp_path, job, mon
 
 
 def test_what_a_finished_candidate_rules_out_is_not_tried():
-    as_it_is, int8, pruned, _ = first(1)
+    as_it_is, int8, pruned, mixed, learned, both, _ = first(1)
 
     def tried(settings, state, ratio):
         return {"settings": settings.to_json(), "state": state, "ratios": {"flash_bytes": ratio}}
@@ -91,8 +92,36 @@ def test_what_a_finished_candidate_rules_out_is_not_tried():
     assert not hopeless(replace(pruned, precision="float32", fill=1.0), too_large), "it has more room"
     assert not hopeless(int8, too_large) and not hopeless(pruned, too_large), "another precision"
     assert not hopeless(replace(int8, calibration="entropy"), [tried(int8, "done", 0.9)])
+    assert hopeless(mixed, [tried(int8, "done", 0.9)]), "where all 8 bits have room, a mix is all 8 bits"
+    assert not hopeless(mixed, [tried(int8, "done", 1.9)]) and not hopeless(both, [tried(pruned, "too big", 1.9)])
+    assert hopeless(replace(learned, fill=0.7), [tried(mixed, "too big", 0.0)]), "no mix has so little room"
+    assert not hopeless(learned, [tried(replace(mixed, fill=0.7), "too big", 0.0)])
+    assert not hopeless(replace(mixed, calibration="minmax"), [tried(mixed, "done", 1.0)])
+    uniform = replace(int8, bits="4")
+    assert hopeless(replace(uniform, calibration="entropy"), [tried(uniform, "done", 1.2)])
+    assert not hopeless(uniform, [tried(int8, "done", 1.2)]), "fewer bits take less"
     at_the_floor = {**tried(replace(pruned, fill=0.5), "too big", 0.0), "floor": 0.8}
     assert hopeless(replace(pruned, fill=0.7), [at_the_floor]) and not hopeless(pruned, [at_the_floor])
+
+
+def test_candidates_of_a_fit_before_bits_are_known_again():
+    """Their settings have no bits: they meet the same folder, and the search's parameters."""
+    earlier = {name: value for name, value in SECOND.to_json().items() if name not in ("bits", "learned")}
+    assert earlier == SECOND.to_json() and Settings(**earlier) == SECOND
+    assert replace(SECOND, bits="4", learned=2).to_json() == {**earlier, "bits": "4", "learned": 2}
+
+
+def test_a_journal_of_a_fit_before_bits_goes_on(job, instant):
+    study = open_study(job.folder.study, 0)
+    old = {"criterion": "none", "precision": "int8", "calibration": "minmax", "equalize": False, "correct_bias": True}
+    choices = {"criterion": ("none", *CRITERIA), "precision": ("int8", "float32"), "calibration": CALIBRATIONS}
+    choices |= {"equalize": (False, True), "correct_bias": (True, False)}
+    study.enqueue_trial(old)
+    trial = study.ask()
+    for name, each in choices.items():
+        trial.suggest_categorical(name, each)
+    study.tell(trial, 0.5)
+    assert len(search(job, trials=6).run()) == 6
 
 
 def test_a_journal_with_a_torn_last_line_goes_on(job, instant):

@@ -15,6 +15,7 @@ SECTIONS = {
     "accuracy": ("accuracy", "confusion"),
     "trust": ("trust",),
     "layers": ("layers",),
+    "sensitivity": ("sensitivity",),
     "memory": ("memory",),
     "parity": ("parity",),
     "trials": ("candidates",),
@@ -166,3 +167,16 @@ def test_a_written_page_is_the_built_one(sample, tmp_path):
 def test_a_folder_that_is_not_there_is_a_clear_error(sample, tmp_path):
     with pytest.raises(BadInput, match="cannot write .* No such file"):
         write(sample, tmp_path / "absent" / "report.html")
+
+
+def test_a_sensitive_layer_stands_with_its_reason(sample):
+    page = Page(build(sample))
+    text = " ".join(page.text)
+    assert "1 of 3 do far more than their part" in text
+    assert "outliers: the largest value is 9.1 times the 99.9th percentile" in text
+
+
+def test_bits_of_layers_are_shown_where_some_differ(sample):
+    assert ">Bits<" not in build(sample)
+    sample["layers"]["rows"][0]["bits"] = 4
+    assert ">Bits</th>" in build(sample)

@@ -16,6 +16,7 @@ from edgesmith.core.reading import Reading
 from edgesmith.core.target import Target
 from edgesmith.core.task import Metric, Task
 from edgesmith.fit.explain import OPTIONS, figure, quantity
+from edgesmith.fit.sensitive import suffering, with_bits
 from edgesmith.fit.trial import Job, weights_sha256
 from edgesmith.lower import lift, with_normalize
 from edgesmith.measure.trust import HOW, confusion, trust
@@ -109,9 +110,11 @@ def _winner(job: Job, proof: Proof, realized: Realized, source: Graph, float_rea
         ],
         "after": {"label": label(proof.best), "readings": station(realized, here)},
         "accuracy": accuracy,
-        "layers": layers,
+        "layers": with_bits(layers, realized.graph),
         "memory": memory,
     }
+    if any(tensor.format is not None for tensor in source.tensors.values()):
+        sections["sensitivity"] = suffering(source, task)
     if task.classes and task.loss == "cross_entropy":
         counts = confusion(outputs, task.test.labels, len(task.classes)).tolist()
         sections["confusion"] = {"of": "the compiled C", "classes": list(task.classes), "counts": counts}

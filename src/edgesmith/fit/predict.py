@@ -9,7 +9,7 @@ from torch import nn
 
 from edgesmith.compile.integerize import integerize
 from edgesmith.compress.prune.greedy import Pressure
-from edgesmith.compress.quantize.placement import annotate, place
+from edgesmith.compress.quantize.placement import INT8, Widths, annotate, place
 from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.budget import LIMITS, Budget
 from edgesmith.core.graph import Graph
@@ -59,13 +59,13 @@ class Predictor:
     def __init__(self, target: Target, task: Task, budget: Budget, name: str) -> None:
         self.target, self.task, self.budget, self.name = target, task, budget, name
 
-    def compiled(self, module: nn.Module, precision: str) -> Compiled:
+    def compiled(self, module: nn.Module, precision: str, widths: Widths = INT8) -> Compiled:
         """The module bound to the target's kernels, with placeholder ranges when it is to be int8."""
-        return bind_for(draft_graph(module, self.task, self.name, precision), self.target)
+        return bind_for(draft_graph(module, self.task, self.name, precision, widths), self.target)
 
-    def predict(self, module: nn.Module, precision: str) -> Prediction:
+    def predict(self, module: nn.Module, precision: str, widths: Widths = INT8) -> Prediction:
         """Cost of a module as it is, its first stage split where only RAM is too small otherwise."""
-        graph = draft_graph(module, self.task, self.name, precision)
+        graph = draft_graph(module, self.task, self.name, precision, widths)
         found = predict(bind_for(graph, self.target), self.target)
         if not only_ram(found.ratios(self.budget)):
             return found
@@ -78,9 +78,9 @@ class Predictor:
         """The same without the limit on RAM: what a net must meet that is to be split."""
         return Predictor(self.target, self.task, replace(self.budget, ram_bytes=None), self.name)
 
-    def pressure(self, module: nn.Module, precision: str) -> Pressure:
+    def pressure(self, module: nn.Module, precision: str, widths: Widths = INT8) -> Pressure:
         """Cost against the limits, shared out to the layers that cause it."""
-        compiled = self.compiled(module, precision)
+        compiled = self.compiled(module, precision, widths)
         prediction = predict(compiled, self.target)
         ratios = prediction.ratios(self.budget)
         worst = max(ratios.values(), default=0.0)
@@ -98,12 +98,12 @@ def only_ram(ratios: Mapping[str, float]) -> bool:
     return [limit for limit, ratio in ratios.items() if ratio > 1] == ["ram_bytes"]
 
 
-def draft_graph(module: nn.Module, task: Task, name: str, precision: str) -> Graph:
+def draft_graph(module: nn.Module, task: Task, name: str, precision: str, widths: Widths = INT8) -> Graph:
     """The program a module would become, its ranges placeholders: shapes, memory and work are those of the real one."""
     graph = lower(with_normalize(module, task.normalize), (raw_example(task),), name)
     if precision == "int8":
         groups = place(graph, raw_formats(graph, task.calibration.inputs))
-        graph = annotate(graph, groups, dict.fromkeys(graph.tensors, (-1.0, 1.0)))
+        graph = annotate(graph, groups, dict.fromkeys(graph.tensors, (-1.0, 1.0)), widths)
     return channels_last_input(integerize(graph))
 
 

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from edgesmith.core.errors import BadInput, EdgesmithError
 from edgesmith.fit.space import Settings, first, parameters, suggest
-from edgesmith.fit.trial import Job, run_trial
+from edgesmith.fit.trial import MARGIN, Job, run_trial
 
 PATIENCE = 4  # finished trials without a better one before the search ends
 GAIN = 0.001  # what counts as better, as a share of the metric
@@ -199,15 +199,22 @@ def value(result: dict[str, Any], direction: str) -> float:
 def hopeless(settings: Settings, results: Sequence[dict[str, Any]]) -> bool:
     """Whether a finished candidate shows already that these settings cannot fit.
 
-    Without pruning the precision alone settles the cost; and what no pruning reached, none will with less room.
+    Without pruning precision and bits alone settle the cost; what no pruning and no mix reached, none will with less
+    room; and where all 8 bits have room, a mix of bits is all 8 bits.
     """
     for result in results:
         tried = Settings(**result["settings"])
+        worst = max(result["ratios"].values(), default=0.0)
         if tried.precision != settings.precision or (tried.criterion == "none") != (settings.criterion == "none"):
             continue
-        unpruned = settings.criterion == "none" and max(result["ratios"].values(), default=0.0) > 1
+        plain = settings.criterion == "none" and tried.bits == "8" and result["state"] == "done"
+        if settings.bits == "mixed" and settings.precision == "int8" and plain and worst <= MARGIN * settings.fill:
+            return True
+        if tried.bits != settings.bits:
+            continue
+        settled = not settings.fills() and worst > 1
         too_big = result["state"] == "too big" and settings.fill <= tried.fill
-        if unpruned or too_big or result.get("floor", 0.0) > settings.fill:
+        if settled or too_big or result.get("floor", 0.0) > settings.fill:
             return True
     return False
 

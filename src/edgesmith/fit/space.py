@@ -9,6 +9,7 @@ import optuna
 Precision = Literal["int8", "float32"]
 Criterion = Literal["none", "l1_norm", "slimming", "taylor"]
 Calibration = Literal["minmax", "percentile", "mse", "entropy"]
+Bits = Literal["8", "4", "mixed"]
 
 CRITERIA: tuple[Criterion, ...] = ("l1_norm", "slimming", "taylor")
 CALIBRATIONS: tuple[Calibration, ...] = ("minmax", "percentile", "mse", "entropy")
@@ -23,6 +24,9 @@ class Settings:
         fill: share of the limits that the pruned net may use; below 1 is smaller and faster than asked.
         epochs: of fine-tuning after pruning; 0 for none.
         distill: learn from the unpruned net as well.
+        bits: of the weights in an integer net: all 8; 4 between a first and a last layer of 8; or 8, 4 or 2 each, the
+            least harm that the limits allow.
+        learned: epochs of training with learned steps (LSQ) after quantization; 0 for none.
     """
 
     precision: Precision
@@ -33,17 +37,31 @@ class Settings:
     calibration: Calibration
     equalize: bool
     correct_bias: bool
+    bits: Bits = "8"
+    learned: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The fields."""
-        return asdict(self)
+        """The fields; those of fewer bits only where they are used, so that earlier fits' candidates stay known."""
+        usual = {"bits": "8", "learned": 0}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
+
+    def fills(self) -> bool:
+        """Whether `fill` decides what comes out."""
+        return self.criterion != "none" or self.bits == "mixed"
 
     def words(self) -> str:
         """In a few words, for progress and tables."""
         pruned = "" if self.criterion == "none" else f", {self.criterion} to {self.fill:.0%} of the limits"
         tuned = f", {self.epochs} epochs{' distilled' if self.distill else ''}" if self.epochs else ""
-        quantized = f" ({self.calibration})" if self.precision == "int8" else ""
-        return f"{self.precision}{quantized}{pruned}{tuned}"
+        if self.precision != "int8":
+            return f"{self.precision}{pruned}{tuned}"
+        room = f" to {self.fill:.0%} of the limits" if self.bits == "mixed" and self.criterion == "none" else ""
+        stored = {"8": "int8", "4": "int4", "mixed": f"mixed bits{room}"}[self.bits]
+        steps = f", steps learned in {self.learned} epochs" if self.learned else ""
+        return f"{stored} ({self.calibration}){pruned}{tuned}{steps}"
+
+
+LEARNED = 4  # epochs of pruning's fine-tuning to one of learned steps, which start from a net that works (our choice)
 
 
 def first(epochs: int) -> list[Settings]:
@@ -51,7 +69,10 @@ def first(epochs: int) -> list[Settings]:
     as_it_is = Settings("float32", "none", 1.0, 0, False, "minmax", equalize=False, correct_bias=True)
     int8 = replace(as_it_is, precision="int8", calibration="mse")
     pruned = replace(int8, criterion="taylor", epochs=epochs, distill=True)
-    return [as_it_is, int8, pruned, replace(pruned, criterion="l1_norm")]
+    mixed = replace(int8, bits="mixed")
+    learned = replace(mixed, learned=max(1, epochs // LEARNED))
+    both = replace(pruned, bits="4", learned=learned.learned)
+    return [as_it_is, int8, pruned, mixed, learned, both, replace(pruned, criterion="l1_norm")]
 
 
 def suggest(trial: optuna.Trial, epochs: int) -> Settings:
@@ -63,15 +84,18 @@ def suggest(trial: optuna.Trial, epochs: int) -> Settings:
     criterion = choose("criterion", ("none", *CRITERIA))
     precision = choose("precision", ("int8", "float32"))
     tuned, int8 = criterion != "none", precision == "int8"
+    bits = choose("bits", ("8", "4", "mixed"), int8, "8")
     return Settings(
         precision=precision,
         criterion=criterion,
-        fill=choose("fill", (1.0, 0.85, 0.7, 0.5), tuned, 1.0),
+        fill=choose("fill", (1.0, 0.85, 0.7, 0.5), tuned or bits == "mixed", 1.0),
         epochs=choose("epochs", (epochs, 2 * epochs), tuned, 0),
         distill=choose("distill", (True, False), tuned, False),
         calibration=choose("calibration", CALIBRATIONS, int8, "minmax"),
         equalize=choose("equalize", (False, True), int8, False),
         correct_bias=choose("correct_bias", (True, False), int8, True),
+        bits=bits,
+        learned=choose("learned", (0, max(1, epochs // LEARNED), max(2, epochs // 2)), int8 and bits != "8", 0),
     )
 
 
@@ -79,7 +103,11 @@ def parameters(settings: Settings) -> dict[str, Any]:
     """The search's parameters that give `settings`; inverse of `suggest`."""
     names = {"criterion", "precision"}
     if settings.criterion != "none":
-        names |= {"fill", "epochs", "distill"}
+        names |= {"epochs", "distill"}
+    if settings.fills():
+        names |= {"fill"}
     if settings.precision == "int8":
-        names |= {"calibration", "equalize", "correct_bias"}
-    return {name: value for name, value in settings.to_json().items() if name in names}
+        names |= {"calibration", "equalize", "correct_bias", "bits"}
+    if settings.bits != "8":
+        names |= {"learned"}
+    return {name: value for name, value in asdict(settings).items() if name in names}

@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from edgesmith.compile.integerize import integerize
 from edgesmith.compress.distill import kd
 from edgesmith.compress.prune import l1_norm, slimming, taylor
 from edgesmith.compress.prune.greedy import AtTheFloor, Transform
-from edgesmith.compress.quantize import ptq
+from edgesmith.compress.quantize import lsq, ptq
+from edgesmith.compress.quantize.lsq import TUNE
+from edgesmith.compress.quantize.placement import Widths
 from edgesmith.core.artifact import graph_files, graph_from
 from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import BadInput, DoesNotFit, Unsupported
@@ -24,6 +26,7 @@ from edgesmith.core.task import Task
 from edgesmith.fit.folder import Folder
 from edgesmith.fit.predict import Predictor, raw_example
 from edgesmith.fit.space import Settings
+from edgesmith.fit.widths import draft_widths, mix
 from edgesmith.lower import channels_last_input, graph_of, lift, lower, with_normalize
 from edgesmith.training.evaluate import evaluate_raw
 from edgesmith.training.loop import Run
@@ -74,7 +77,8 @@ def run_trial(job: Job, settings: Settings) -> dict[str, Any] | None:
     result = {"settings": settings.to_json(), "words": settings.words(), **outcome}
     result["seconds"] = round(time.perf_counter() - begin, 1)
     write_file(place / "result.json", json.dumps(result, indent=1) + "\n")
-    (place / "training.safetensors").unlink(missing_ok=True)
+    for kept in ("training.safetensors", "steps.safetensors", "sensitivity.json"):
+        (place / kept).unlink(missing_ok=True)
     return result
 
 
@@ -87,16 +91,21 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
         return {"state": "too big", "why": str(error), "ratios": {}}
     except Unsupported as error:
         return {"state": "failed", "why": str(error), "ratios": {}}
-    prediction = job.predictor.predict(shaped, settings.precision)
-    ratios = prediction.ratios(job.predictor.budget)
-    facts = {"prediction": prediction.to_json(), "ratios": ratios, "split": prediction.split}
-    if max(ratios.values(), default=0.0) > 1 and settings.criterion != "none":
+    widths = draft_widths(shaped, job.task, settings.bits)
+    facts = predicted(job, settings, shaped, widths)
+    if max(facts["ratios"].values(), default=0.0) > 1 and settings.criterion != "none":
         return {"state": "too big", "why": "predicted above its limits after pruning", **facts}
     tuned = tune(job, settings, shaped, place)
     if not finite(tuned):
         return {"state": "failed", "why": "the training diverged: a weight is not finite", **facts}
     try:
-        graph = compress(job, settings, tuned)
+        if settings.bits == "mixed":
+            fill = MARGIN * (settings.fill if settings.criterion == "none" else 1.0)
+            widths = mix(job.predictor, tuned, job.task, fill, place / "sensitivity.json")
+            facts = predicted(job, settings, tuned, widths)
+        graph = compress(job, settings, tuned, widths, place)
+    except DoesNotFit as error:
+        return {"state": "too big", "why": str(error), **facts}
     except Unsupported as error:
         return {"state": "failed", "why": str(error), **facts}
     validation = score(graph, job.task, "validation")
@@ -105,6 +114,13 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
     for name, data in graph_files(graph).items():
         write_file(place / name, data)
     return {"state": "done", "validation": validation, **facts}
+
+
+def predicted(job: Job, settings: Settings, module: nn.Module, widths: Widths) -> dict[str, Any]:
+    """What a result says of the candidate's cost."""
+    prediction = job.predictor.predict(module, settings.precision, widths)
+    ratios = prediction.ratios(job.predictor.budget)
+    return {"prediction": prediction.to_json(), "ratios": ratios, "split": prediction.split}
 
 
 def finite(module: nn.Module) -> bool:
@@ -119,7 +135,7 @@ def prune(job: Job, settings: Settings) -> nn.Module:
 
     def pruned(predictor: Predictor) -> nn.Module:
         def cost(module: nn.Module) -> Any:
-            return predictor.pressure(module, settings.precision)
+            return predictor.pressure(module, settings.precision, draft_widths(module, job.task, settings.bits))
 
         return PRUNERS[settings.criterion](cost, until=MARGIN * settings.fill)(job.module, job.task)
 
@@ -128,10 +144,8 @@ def prune(job: Job, settings: Settings) -> nn.Module:
     except AtTheFloor:
         # Where RAM alone stands in the way, the net may still fit with its first stage split.
         shaped = pruned(job.predictor.without_ram())
-        if (
-            max(job.predictor.predict(shaped, settings.precision).ratios(job.predictor.budget).values(), default=0.0)
-            > 1
-        ):
+        widths = draft_widths(shaped, job.task, settings.bits)
+        if max(predicted(job, settings, shaped, widths)["ratios"].values(), default=0.0) > 1:
             raise
         return shaped
 
@@ -144,23 +158,44 @@ def tune(job: Job, settings: Settings, shaped: nn.Module, place: Path) -> nn.Mod
     """
     if not settings.epochs:
         return shaped
-
-    def watch(epoch: int, loss: float) -> None:
-        if epoch + 1 < settings.epochs and time.monotonic() >= job.deadline:
-            raise OutOfTime
-
     recipe = Recipe(epochs=settings.epochs, augment=job.augment)
     teacher = job.module if settings.distill else None
-    return kd(teacher, recipe, seed=job.seed, run=Run(place / "training.safetensors", watch))(shaped, job.task)
+    run = Run(place / "training.safetensors", until_deadline(job, settings.epochs))
+    return kd(teacher, recipe, seed=job.seed, run=run)(shaped, job.task)
 
 
-def compress(job: Job, settings: Settings, shaped: nn.Module) -> Graph:
-    """Quantize: the graph that is to be compiled, with formats where it is int8."""
-    if settings.precision == "int8":
-        quantize = ptq(settings.calibration, equalize=settings.equalize, correct_bias=settings.correct_bias)
-        shaped = quantize(shaped, job.task)
-        return graph_of(shaped, (raw_example(job.task),), job.predictor.name)
-    return lower(with_normalize(shaped, job.task.normalize), (raw_example(job.task),), job.predictor.name)
+def until_deadline(job: Job, epochs: int) -> Callable[[int, float], None]:
+    """Ends a training between two epochs when the job's time is over."""
+
+    def watch(epoch: int, loss: float) -> None:
+        if epoch + 1 < epochs and time.monotonic() >= job.deadline:
+            raise OutOfTime
+
+    return watch
+
+
+def compress(job: Job, settings: Settings, shaped: nn.Module, widths: Widths, place: Path) -> Graph:
+    """Quantize: the graph that is to be compiled, with formats where it is of integers.
+
+    Raises:
+        OutOfTime: the job's deadline came first.
+    """
+    if settings.precision != "int8":
+        return lower(with_normalize(shaped, job.task.normalize), (raw_example(job.task),), job.predictor.name)
+    if settings.learned:
+        recipe = replace(TUNE, epochs=settings.learned, augment=job.augment)
+        run = Run(place / "steps.safetensors", until_deadline(job, settings.learned))
+        quantize = lsq(widths.weights, widths.activations, recipe, settings.calibration, job.seed, run, widths.own)
+    else:
+        quantize = ptq(
+            settings.calibration,
+            equalize=settings.equalize,
+            correct_bias=settings.correct_bias,
+            weights=widths.weights,
+            activations=widths.activations,
+            own=widths.own,
+        )
+    return graph_of(quantize(shaped, job.task), (raw_example(job.task),), job.predictor.name)
 
 
 def compiled_graph(source: Graph) -> Graph:

@@ -22,7 +22,11 @@ not shown. A Reading is `core.reading.Reading.to_json()`. All text is shown as t
     confusion   {of*: what was classified, classes*: [text], counts*: [[int]] (true class, predicted class)}
     trust       {classes*, how: one sentence on noise, blur and calibration,
                 steps*: [{name*, accuracy*, per_class*: [0..1 or null], ece, noise, blur: 0..1 or null}]}
-    layers      {kind*: of the cycles, how*, rows*: [{name*, op*, shape: [int], macs*, weight_bytes*, cycles: or null}]}
+    layers      {kind*: of the cycles, how*, rows*: [{name*, op*, shape: [int], macs*, weight_bytes*, cycles: or null,
+                bits: of its weights}]}
+    sensitivity {how*, bits*: rounded to, rows*: [{tensor*, kind*: "weight" or "activation", layer*, share*: of the harm
+                of all of its kind, 0..1; sensitive*: bool, reasons*: [text], stored_bits: as it was built, bias: 0..1,
+                kurtosis, tail, unequal}]}, the most harmful first
     memory      {arena_bytes*, lower_bound_bytes, optimal: bool, state_bytes, stack_bytes, ops*: [text],
                 buffers*: [{name*, offset_bytes*, size_bytes*, first_op*, last_op*: indices into ops, inclusive}]}
     parity      [{relation*, holds*: bool, detail*}]
@@ -202,7 +206,19 @@ STEP = record(
     {"ece": fraction, "noise": fraction, "blur": fraction},
 )
 LAYER = record(
-    {"name": text, "op": text, "macs": count, "weight_bytes": count}, {"cycles": amount, "shape": listing(count)}
+    {"name": text, "op": text, "macs": count, "weight_bytes": count},
+    {"cycles": amount, "shape": listing(count), "bits": count},
+)
+SUFFERING = record(
+    {
+        "tensor": text,
+        "kind": one_of("weight", "activation"),
+        "layer": text,
+        "share": fraction,
+        "sensitive": flag,
+        "reasons": listing(text),
+    },
+    {"stored_bits": count, "bias": amount, "kurtosis": amount, "tail": amount, "unequal": amount},
 )
 BUFFER = record({"name": text, "offset_bytes": count, "size_bytes": count, "first_op": count, "last_op": count})
 MEMORY = record(
@@ -232,6 +248,7 @@ REPORT = record(
         "confusion": CONFUSION,
         "trust": record({"classes": listing(text), "steps": listing(STEP)}, {"how": text}),
         "layers": record({"kind": KIND, "how": text, "rows": listing(LAYER)}),
+        "sensitivity": record({"how": text, "bits": count, "rows": listing(SUFFERING)}),
         "memory": MEMORY,
         "parity": listing(record({"relation": text, "holds": flag, "detail": text})),
         "reproduce": record(

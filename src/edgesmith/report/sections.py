@@ -6,6 +6,7 @@ from edgesmith.report.numbers import count, figure, origin, percent, plain, poin
 
 STATIONS = (("float", "float32"), ("int8", "int8, here"), ("compiled", "compiled, here"), ("board", "on the board"))
 TRUST = ("accuracy", "ece", "noise", "blur")
+MOST_SHOWN = 12  # tensors in the table of sensitivities
 SHADE_FULL = 0.10  # a change of ten points is drawn in the strongest shade
 
 
@@ -102,13 +103,37 @@ def layers(data: dict[str, Any]) -> dict[str, Any] | None:
             "macs": count(row["macs"]) if row["macs"] else "",
             "weights": size(row["weight_bytes"]) if row["weight_bytes"] else "",
             "cycles": count(row["cycles"]) if row.get("cycles") else "",
+            "bits": str(row["bits"]) if row.get("bits") else "",
             "share": (row.get(by) or 0) / max(total[by], 1),
             "bar": (row.get(by) or 0) / max(largest, 1),
         }
         for row in given["rows"]
     ]
     totals = {"macs": count(total["macs"]), "weights": size(total["weight_bytes"]), "cycles": count(total["cycles"])}
-    return {"rows": rows, "total": totals, "by": by, "kind": given["kind"], "how": given["how"]}
+    facts = {"by": by, "kind": given["kind"], "how": given["how"], "bits": any(row["bits"] for row in rows)}
+    return {"rows": rows, "total": totals, **facts}
+
+
+def sensitivity(data: dict[str, Any]) -> dict[str, Any] | None:
+    """Tensors that suffer most from few bits: all that are too sensitive, and the next MOST_SHOWN at most."""
+    given = data.get("sensitivity")
+    if not given or not given["rows"]:
+        return None
+    named = [row for row in given["rows"] if row["sensitive"]]
+    rest = [row for row in given["rows"] if not row["sensitive"]][: max(MOST_SHOWN - len(named), 0)]
+    rows = [
+        {
+            "tensor": row["tensor"],
+            "kind": row["kind"],
+            "layer": row["layer"],
+            "share": percent(row["share"]),
+            "bits": str(row["stored_bits"]) if row.get("stored_bits") else "",
+            "sensitive": row["sensitive"],
+            "why": "; ".join(row["reasons"]),
+        }
+        for row in [*named, *rest]
+    ]
+    return {"rows": rows, "how": given["how"], "bits": given["bits"], "named": len(named), "all": len(given["rows"])}
 
 
 def trials(data: dict[str, Any]) -> dict[str, Any] | None:

@@ -47,6 +47,7 @@ def render(data: dict[str, Any]) -> str:
         "confusion": sections.confusion(data),
         "trust": sections.trust(data),
         "layers": sections.layers(data),
+        "sensitivity": sections.sensitivity(data),
         "trials": sections.trials(data),
         "memory": memory,
         "timeline": timeline(memory) if memory else None,

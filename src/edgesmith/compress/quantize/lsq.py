@@ -1,6 +1,7 @@
 """LSQ: the step size of every quantizer is learned with the weights."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ def lsq(
     calibration: Calibration = "mse",
     seed: int = 0,
     run: Run | None = None,
+    own: Mapping[str, int] | None = None,
 ) -> Transform:
     """Quantize a copy of the module and fine-tune it with its steps; the first and the last layer keep 8 bits.
 
@@ -52,15 +54,16 @@ def lsq(
         recipe: of the fine-tuning.
         calibration: where the steps of activations begin.
         run: keeps the state after every epoch, and hears of each.
+        own: bits of single tensors, by their names in the lowered graph; in place of 8 for the first and last layer.
 
     Raises:
         BadInput: other bits.
     """
-    check_bits("lsq", weights, activations)
+    check_bits("lsq", weights, activations, *(own or {}).values())
 
     def transform(module: nn.Module, task: Task) -> Lifted:
-        plain = calibrated(module, task, Widths(), calibration)
-        graph = calibrated(module, task, Widths(weights, activations, first_and_last(plain)), calibration)
+        kept = first_and_last(calibrated(module, task, Widths(), calibration)) if own is None else own
+        graph = calibrated(module, task, Widths(weights, activations, kept), calibration)
         return settled(train(with_quantizers(graph, task, Learned), task, recipe, seed, run))
 
     return transform

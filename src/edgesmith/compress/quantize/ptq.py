@@ -1,6 +1,6 @@
 """Post-training quantization: int8 weights and activations from a few hundred samples, without training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from torch import nn
@@ -51,6 +51,7 @@ def ptq(
     correct_bias: bool = True,
     weights: int = 8,
     activations: int = 8,
+    own: Mapping[str, int] | None = None,
 ) -> Transform:
     """Quantize a copy of the module; the result takes raw sensor values, the normalization is part of it.
 
@@ -62,6 +63,7 @@ def ptq(
             here, which leaves equalization little to gain (arXiv:2106.08295, table 5).
         correct_bias: take the mean error of rounded weights off the biases (arXiv:1906.04721, section 4.2).
         weights, activations: bits of each, 2 to 8; inputs and outputs keep 8.
+        own: bits of single tensors, by their names in the lowered graph.
 
     Raises:
         BadInput: an unknown calibration, a percentile outside (50, 100], or other bits.
@@ -71,12 +73,12 @@ def ptq(
     if not 50 < percentile <= 100:
         raise BadInput(f"ptq: percentile is {percentile}; need above 50, at most 100.")
 
-    check_bits("ptq", weights, activations)
+    check_bits("ptq", weights, activations, *(own or {}).values())
 
     def choose(seen: Histogram, bits: int) -> Range:
         return percentile_range(seen, percentile) if calibration == "percentile" else chosen(seen, bits)
 
-    chosen, widths = CALIBRATORS[calibration], Widths(weights, activations)
+    chosen, widths = CALIBRATORS[calibration], Widths(weights, activations, own or {})
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
         samples = task.calibration.inputs
