@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.core.ops import attrs_of
-from edgesmith.kernels.bindings import classical, convolution, floating, integer, movement, sequence, window
+from edgesmith.kernels.bindings import binary, classical, convolution, floating, integer, movement, sequence, window
 from edgesmith.kernels.bindings.movement import item_bytes
 from edgesmith.kernels.kernel import Arrange, ArrangeFor, Binding, Call, Field, Kernel, Value, Variant
 from edgesmith.kernels.variants import VARIANTS
@@ -21,6 +21,7 @@ BINDINGS: Mapping[str, Binding] = {
     **floating.BINDINGS,
     **sequence.BINDINGS,
     **classical.BINDINGS,
+    **binary.BINDINGS,
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op, Tensor, validate
 from edgesmith.core.ops import (
+    binary,
     conv,
     conv_transpose,
     elementwise,
@@ -31,6 +32,7 @@ from edgesmith.core.ops.spec import OpSpec
 from edgesmith.core.ops.values import check_values
 
 THEMES = (
+    binary,
     conv,
     conv_transpose,
     linear,
