@@ -1,0 +1,1 @@
+"""Binary nets: weights and activations of one bit."""
