@@ -32,7 +32,9 @@ def differences(bits: np.ndarray) -> np.ndarray:
     return ((signs.shape[1] - signs @ signs.T) / 2).astype(np.int64)  # float64 holds these integers exactly
 
 
-def spanning_tree(distances: np.ndarray, depth: int | None = None) -> tuple[int, ...]:
+def spanning_tree(
+    distances: np.ndarray, depth: int | None = None, roots: Sequence[int] | None = None
+) -> tuple[int, ...]:
     """The parent of every vertex in a spanning tree of least total distance, and of those of one of least depth found.
 
     Prim's algorithm from every root. Without a bound the total is the least there is; with one, vertices at the last
@@ -41,6 +43,7 @@ def spanning_tree(distances: np.ndarray, depth: int | None = None) -> tuple[int,
     Args:
         distances: (O, O), symmetric, none negative.
         depth: most edges from the root to any vertex; None for no bound.
+        roots: that are tried; None for all.
 
     Raises:
         BadInput: a matrix that is no distance, or a depth that no tree of several vertices has.
@@ -51,8 +54,13 @@ def spanning_tree(distances: np.ndarray, depth: int | None = None) -> tuple[int,
         raise BadInput(f"spanning: distances are {distances.shape}; need a symmetric square, none below zero.")
     if depth is not None and depth < (count > 1):
         raise BadInput(f"spanning: depth is {depth}; need 1 or more for {count} channels.")
-    trees = (_from_root(distances, root, count if depth is None else depth) for root in range(count))
+    trees = (_from_root(distances, root, count if depth is None else depth) for root in roots or range(count))
     return min(trees, key=lambda tree: (total_distance(distances, tree), tree_depth(tree)))
+
+
+def centre(distances: np.ndarray) -> int:
+    """The vertex from which all others are least far, in sum."""
+    return int(distances.sum(axis=0).argmin())
 
 
 def _from_root(distances: np.ndarray, root: int, depth: int) -> tuple[int, ...]:
