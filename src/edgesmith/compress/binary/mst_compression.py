@@ -34,7 +34,7 @@ RENEWED = 20  # steps of training that share the trees
         "to differ in fewer weights",
         source=Source("Vo et al.", 2023, "arXiv:2308.13735"),
         claims=(
-            Claim("no spanning tree is shorter than the one found", test="test_no_spanning_tree_is_shorter"),
+            Claim("no tree is shorter", test="test_the_tree_is_the_least_of_all_trees_of_five_channels"),
             Claim(
                 "a tree's results are those of the plain weights", test="test_both_forms_of_weights_give_the_same_bytes"
             ),

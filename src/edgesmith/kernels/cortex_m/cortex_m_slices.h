@@ -106,14 +106,15 @@ static inline void es_ripple(uint32_t *planes, uint32_t carry) {
     }
 }
 
-static inline void es_count_eight(es_counter *c, const uint32_t v[8]) {
-    uint32_t two = es_carry(&c->ones, v[0], v[1]), other = es_carry(&c->ones, v[2], v[3]);
-    uint32_t four = es_carry(&c->twos, two, other);
-    two = es_carry(&c->ones, v[4], v[5]);
-    other = es_carry(&c->ones, v[6], v[7]);
-    other = es_carry(&c->twos, two, other);
-    es_ripple(c->higher, es_carry(&c->fours, four, other));
-}
+/* Eight planes, PLANE(0) to PLANE(7), each read where it is added: registers are few. */
+#define ES_COUNT_EIGHT(c, PLANE)                                                                    \
+    do {                                                                                            \
+        uint32_t two = es_carry(&(c).ones, PLANE(0), PLANE(1));                                     \
+        uint32_t four = es_carry(&(c).twos, two, es_carry(&(c).ones, PLANE(2), PLANE(3)));          \
+        two = es_carry(&(c).ones, PLANE(4), PLANE(5));                                              \
+        two = es_carry(&(c).twos, two, es_carry(&(c).ones, PLANE(6), PLANE(7)));                    \
+        es_ripple((c).higher, es_carry(&(c).fours, four, two));                                     \
+    } while (0)
 
 static inline void es_count_one(es_counter *c, uint32_t v) {
     const uint32_t two = c->ones & v, four = c->twos & two, eight = c->fours & four;
@@ -135,11 +136,9 @@ static __attribute__((noinline, unused)) void es_count_matches(const es_binary_c
             const int32_t count = left < 32 ? left : 32;
             uint32_t weights = ~*w++; /* a plane matches where it differs from the weight turned */
             int32_t i = 0;
-            for (; i + 8 <= count; i += 8, weights >>= 8) {
-                uint32_t v[8];
-                for (int32_t j = 0; j < 8; j++) v[j] = planes[i + j] ^ (0u - (weights >> j & 1u));
-                es_count_eight(&c, v);
-            }
+#define ES_WEIGHTED(j) (planes[i + (j)] ^ (0u - (weights >> (j) & 1u)))
+            for (; i + 8 <= count; i += 8, weights >>= 8) ES_COUNT_EIGHT(c, ES_WEIGHTED);
+#undef ES_WEIGHTED
             for (; i < count; i++, weights >>= 1) es_count_one(&c, planes[i] ^ (0u - (weights & 1u)));
             planes += count;
         }

@@ -23,11 +23,9 @@ size_t es_mst_conv2d_s8_scratch(const es_binary_conv2d_params *p) { return es_sl
 
 /* Adds the cells of a list that equal the mask turned. */
 static inline void count_list(es_counter *c, const uint32_t *planes, const uint16_t *list, int32_t count, uint32_t mask) {
-    for (; count >= 8; count -= 8, list += 8) {
-        uint32_t v[8];
-        for (int32_t j = 0; j < 8; j++) v[j] = planes[list[j]] ^ mask;
-        es_count_eight(c, v);
-    }
+#define LISTED(j) (planes[list[j]] ^ mask)
+    for (; count >= 8; count -= 8, list += 8) ES_COUNT_EIGHT(*c, LISTED);
+#undef LISTED
     for (; count > 0; count--) es_count_one(c, planes[*list++] ^ mask);
 }
 
