@@ -48,6 +48,7 @@ PAPER = "significant compression ratios with negligible accuracy drops (abstract
 POINTERS = (
     "a difference takes 16 bits, a plain weight one: a tree is smaller only where fewer than 1 in 16 weights differ"
 )
+EPOCHS = "two epochs are short: on validation three gave 0.78 at this strength, 0.5 at 4 times it for 2.6 points"
 SHORT = "a net trained for minutes still moves; the trees take freedom that it would have used"
 
 
@@ -140,7 +141,7 @@ def main() -> None:
         compared("accuracy beside plain XNOR and popcount", PAPER, "test accuracy", "at most 1 point below",
                  found["plain"], found["tree"], lambda base, ours: ours >= base - 0.01, SHORT),
         compared("learning shrinks the trees", "reduces the total MST distance (abstract)", "of the distance without",
-                 "at most 0.8", ones, found["shrunk"], lambda _, ours: ours <= 0.8),
+                 "at most 0.8", ones, found["shrunk"], lambda _, ours: ours <= 0.8, EPOCHS),
         compared("fewer XNORs of single cells", PAPER, "times", "at least 2 times", found["unlearned"],
                  found["operations"], lambda _, ours: ours >= 2),
         compared("fewer instructions than the best plain kernel", PAPER, "times", "at least 1.5 times", ones,
