@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import binary_arrays
 import classical_arrays
 import coded_arrays
 from edgesmith.core.ops import tables
@@ -451,6 +452,7 @@ INTEGER: Mapping[str, Maker] = {
     "quantize": quantize,
     "dequantize": dequantize,
     **{kind: classical(make) for kind, make in coded_arrays.EXACT.items()},
+    **{kind: classical(make) for kind, make in binary_arrays.INTEGER.items()},
     **{kind: classical(make) for kind, make in classical_arrays.INTEGER.items()},
 }
 FLOAT: Mapping[str, Maker] = {

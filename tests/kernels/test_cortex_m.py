@@ -22,6 +22,7 @@ WITHOUT_DSP = ("stm32f103", "rp2040")
 OPS = (
     *("conv2d_s8", "linear_s8", "matmul_s8", "add_s8", "avg_pool2d_s8", "max_pool2d", "lookup", "quantize"),
     *("layer_norm_s8", "rms_norm_s8", "i_layer_norm_s8", "shiftmax_s8", "shift_gelu_s8", "gelu_delta_s8"),
+    *("binary_conv2d", "binary_conv2d_s8", "mst_conv2d", "mst_conv2d_s8"),
 )
 Repeats = Callable[[int, int], int]
 

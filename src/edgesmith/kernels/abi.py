@@ -5,7 +5,17 @@ from pathlib import Path
 
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.core.ops import attrs_of
-from edgesmith.kernels.bindings import classical, coded, convolution, floating, integer, movement, sequence, window
+from edgesmith.kernels.bindings import (
+    binary,
+    classical,
+    coded,
+    convolution,
+    floating,
+    integer,
+    movement,
+    sequence,
+    window,
+)
 from edgesmith.kernels.bindings.movement import item_bytes
 from edgesmith.kernels.kernel import Arrange, ArrangeFor, Binding, Call, Field, Kernel, Value, Variant
 from edgesmith.kernels.variants import VARIANTS
@@ -22,6 +32,7 @@ BINDINGS: Mapping[str, Binding] = {
     **sequence.BINDINGS,
     **classical.BINDINGS,
     **coded.BINDINGS,
+    **binary.BINDINGS,
 }
 
 

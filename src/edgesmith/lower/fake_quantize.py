@@ -9,7 +9,7 @@ from edgesmith.core.formats import WIDTH, Integers, PerChannel, PerTensor
 NO_AXIS = -1
 
 
-def _shaped(scale: Tensor, x: Tensor, axis: int) -> Tensor:
+def shaped(scale: Tensor, x: Tensor, axis: int) -> Tensor:
     """The scale in the dtype of x, ready to broadcast along `axis`."""
     shape = [1] * x.ndim
     if axis != NO_AXIS:
@@ -29,7 +29,7 @@ def fake_quantize(x: Tensor, scale: Tensor, zero_point: int, low: int, high: int
         scale: (1,), or (channels,) along `axis`; float64 where fixed, so that a format survives the way back.
         axis: of the channels; -1 for one scale.
     """
-    step = _shaped(scale, x, axis)
+    step = shaped(scale, x, axis)
     return (torch.round(x / step) + zero_point).clamp(low, high).sub(zero_point).mul(step)
 
 
@@ -40,7 +40,7 @@ def _shape(x: Tensor, scale: Tensor, zero_point: int, low: int, high: int, axis:
 
 def _save(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, scale, zero_point, low, high, axis = inputs
-    steps = x / _shaped(scale, x, axis)
+    steps = x / shaped(scale, x, axis)
     nearest = torch.round(steps)
     inside = (nearest + zero_point >= low) & (nearest + zero_point <= high)
     ctx.learns, ctx.axis, ctx.scale_shape, ctx.scale_dtype = scale.requires_grad, axis, scale.shape, scale.dtype

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Unsupported
-from edgesmith.core.formats import PerChannel, PerTensor
+from edgesmith.core.formats import PerChannel, PerTensor, Signs
 from edgesmith.core.graph import Graph, Op
 from edgesmith.lower import torch_moves, torch_ops
 from edgesmith.lower.fake_quantize import fake_quantize, settings
+from edgesmith.lower.fake_sign import fake_sign
 from edgesmith.lower.snap import MOST_TABLES, snap, tables_of, written
 
 Observe = Callable[[str, Tensor], None]
@@ -104,12 +105,13 @@ class Lifted(nn.Module):
         for state in graph.states:
             self.register_buffer(self.names[state.tensor], torch.from_numpy(state.initial.copy()))
         for name, tensor in graph.tensors.items():
-            if isinstance(tensor.format, PerTensor | PerChannel):
-                scales = torch.tensor(settings(tensor.format)[0], dtype=torch.float64)
-                self.register_buffer(self.scales[name], scales, persistent=False)
-            elif tensor.format is not None:
-                self._texts[name] = written(tensor.format)
-                for i, table in enumerate(tables_of(tensor.format)):
+            format_ = tensor.format
+            if isinstance(format_, PerTensor | PerChannel | Signs):
+                scales = list(format_.scales) if isinstance(format_, Signs) else settings(format_)[0]
+                self.register_buffer(self.scales[name], torch.tensor(scales, dtype=torch.float64), persistent=False)
+            elif format_ is not None:
+                self._texts[name] = written(format_)
+                for i, table in enumerate(tables_of(format_)):
                     self.register_buffer(f"{self.scales[name]}_{i}", table, persistent=False)
 
     def _free_names(self, tensors: Sequence[str]) -> dict[str, str]:
@@ -193,6 +195,8 @@ class Lifted(nn.Module):
             return quantizer(value)
         if format_ is None or not value.is_floating_point():
             return value
+        if isinstance(format_, Signs):
+            return fake_sign(value, getattr(self, self.scales[name]), format_.axis)
         if isinstance(format_, PerTensor | PerChannel):
             return fake_quantize(value, getattr(self, self.scales[name]), *settings(format_)[1:])
         tables = [getattr(self, f"{self.scales[name]}_{i}", None) for i in range(MOST_TABLES)]

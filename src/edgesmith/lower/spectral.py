@@ -1,8 +1,9 @@
-"""Lowerings of the real FFT, complex views, the log-mel front end, and of fake quantization."""
+"""Lowerings of the real FFT, complex views, the log-mel front end, and of rounding in place."""
 
 from functools import partial
 
 from edgesmith.core.errors import Unsupported
+from edgesmith.core.formats import Signs
 from edgesmith.lower.builder import Builder
 from edgesmith.lower.call import Call, Lowering, axis_of
 from edgesmith.lower.elementwise import same
@@ -52,6 +53,19 @@ def snap(b: Builder, call: Call) -> str:
     return x
 
 
+def fake_sign(b: Builder, call: Call) -> str:
+    """A clamp without bounds whose result is stored as signs; a constant becomes its signs."""
+    x, scale = call.tensor("x"), call.tensor("scale")
+    if scale not in b.constants:
+        raise Unsupported("has a scale that is computed; need a constant.")
+    format_ = Signs(tuple(map(float, b.constants[scale].ravel())), call["axis"])
+    if x in b.constants:
+        return b.constant(b.stem, format_.dequantize(format_.quantize(b.constants[x])))
+    y = b.op("clamp", x)
+    b.set_format(y, format_)
+    return y
+
+
 LOWERINGS: dict[str, Lowering] = {
     "aten.fft_rfft.default": rfft,
     "aten.view_as_real.default": same,
@@ -60,4 +74,5 @@ LOWERINGS: dict[str, Lowering] = {
     "edgesmith.log_mel.default": log_mel,
     "edgesmith.fake_quantize.default": fake_quantize,
     "edgesmith.snap.default": snap,
+    "edgesmith.fake_sign.default": fake_sign,
 }

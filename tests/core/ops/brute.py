@@ -374,3 +374,83 @@ def quantize(x, p, q, a, shape):
             clamped = np.float32(-128) if math.isnan(t) else max(np.float32(-128), min(np.float32(127), t))
             y.append(int(np.float32(clamped + np.float32(128.5))) - 128)
     return np.array(y).reshape(shape)
+
+
+def sign(words, c):
+    """+1 or -1: bit c % 32 of word c // 32."""
+    return 1 if int(words[c // 32]) >> (c % 32) & 1 else -1
+
+
+def binarize(x, a, shape):
+    rows = x.reshape(-1, x.shape[-1])
+    y = [[sum(1 << (c % 32) for c, v in enumerate(row) if c // 32 == k and v >= a["zero"]) for k in range(shape[-1])]
+         for row in rows]  # fmt: skip
+    return np.array(y).reshape(shape)
+
+
+def binary_sums(x, w, a, size):
+    """acc by (oy, ox, o); w: by channel, {(ky, kx, c): sign}."""
+    height, width = x.shape[1:3]
+    sums = np.zeros((*size, len(w)), np.int64)
+    for oy, ox in product(*map(range, size)):
+        rows = 1 + max(ky for ky, _, _ in w[0]), 1 + max(kx for _, kx, _ in w[0])
+        where = {(ky, kx): (iy, ix) for ky, kx, iy, ix in cells(a, oy, ox, *rows)}
+        for o, signs in enumerate(w):
+            for (ky, kx, c), s in signs.items():
+                iy, ix = where[ky, kx]
+                inside = 0 <= iy < height and 0 <= ix < width
+                sums[oy, ox, o] += s * (sign(x[0, iy, ix], c) if inside else -1)
+    return sums
+
+
+def plain_signs(w, a):
+    out, kh, kw, _ = w.shape
+    return [{(ky, kx, c): sign(w[o, ky, kx], c) for ky, kx, c in product(range(kh), range(kw), range(a["channels"]))}
+            for o in range(out)]  # fmt: skip
+
+
+def tree_signs(root, tree, a):
+    """Channel by channel: a copy of the last one that is one level up, with its differences."""
+    kh, kw, _ = root.shape
+    names = list(product(range(kh), range(kw), range(a["channels"])))
+    entries = tree.tolist()
+    found = {entries[0]: plain_signs(root[None], a)[0]}
+    last = [found[entries[0]]]
+    rest = entries[1:]
+    while rest:
+        channel, level, count, *rest = rest
+        row = dict(last[level - 1])
+        for code in rest[:count]:
+            row[names[code // 2]] = 1 if code % 2 else -1
+        found[channel], last, rest = row, [*last[:level], row], rest[count:]
+    return [found[o] for o in range(len(found))]
+
+
+def compared_signs(sums, threshold):
+    bits = np.zeros((1, *sums.shape[:2], -(-len(threshold) // 32)), np.int64)
+    for oy, ox, o in product(*map(range, sums.shape)):
+        bits[0, oy, ox, o // 32] += (int(sums[oy, ox, o]) >= int(threshold[o])) << (o % 32)
+    return bits
+
+
+def shifted_sums(sums, b, m, s, a):
+    y = [
+        finish((int(sums[oy, ox, o]) << 8) + int(b[o]), m[o], s[o], a) for oy, ox, o in product(*map(range, sums.shape))
+    ]
+    return np.array(y).reshape(1, *sums.shape)
+
+
+def binary_conv2d(x, w, threshold, a, shape):
+    return compared_signs(binary_sums(x, plain_signs(w, a), a, shape[1:3]), threshold)
+
+
+def binary_conv2d_s8(x, w, b, m, s, a, shape):
+    return shifted_sums(binary_sums(x, plain_signs(w, a), a, shape[1:3]), b, m, s, a)
+
+
+def mst_conv2d(x, root, tree, threshold, a, shape):
+    return compared_signs(binary_sums(x, tree_signs(root, tree, a), a, shape[1:3]), threshold)
+
+
+def mst_conv2d_s8(x, root, tree, b, m, s, a, shape):
+    return shifted_sums(binary_sums(x, tree_signs(root, tree, a), a, shape[1:3]), b, m, s, a)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import binary_arrays
 import classical_arrays
 import coded_arrays
 from edgesmith.core.graph import Graph, Op, Tensor
@@ -266,6 +267,13 @@ def _coded() -> list[Case]:
     return [Case(kind, tuple(arrays), attrs) for kind, arrays, attrs in made]
 
 
+def _binary() -> list[Case]:
+    """Drawn apart, too."""
+    rng = np.random.default_rng(12)
+    made = [make(rng) for make in binary_arrays.INTEGER.values() for _ in range(2)]
+    return [Case(kind, tuple(arrays), attrs) for kind, arrays, attrs in made]
+
+
 MAKERS = (
     _coded,
     _convolutions,
@@ -280,6 +288,7 @@ MAKERS = (
     _spectra,
     _quantizations,
     _classical,
+    _binary,
 )
 CASES = [case for maker in MAKERS for case in maker()]
 NAMES = [f"{case.kind}-{index}" for index, case in enumerate(CASES)]

@@ -108,3 +108,21 @@ def test_tables_that_cannot_be_are_refused():
         tables.twiddles(12)
     with pytest.raises(BadInput, match="rows of 0 entries"):
         tables.softmax_table(0.1, 0)
+
+
+def test_a_tree_that_is_none_is_refused():
+    rows = {
+        "does not begin": lambda tree: tree.__setitem__(0, 65535),
+        "no further channel": lambda tree: tree.__setitem__(1, tree[0]),
+        "ends within": lambda tree: tree.__setitem__(3, 65535),
+    }
+    for match, change in rows.items():
+        with pytest.raises(BadInput, match=match):
+            check(changed("mst_conv2d", "tree", change))
+
+
+@pytest.mark.parametrize("kind", ["binary_conv2d", "binary_conv2d_s8", "mst_conv2d", "mst_conv2d_s8"])
+def test_a_bit_beyond_the_channels_is_refused(kind):
+    name = "root" if kind.startswith("mst") else "w"
+    with pytest.raises(BadInput, match=f"a bit of {name} beyond"):
+        check(changed(kind, name, lambda array: array.__ior__(np.uint32(1 << 31))))

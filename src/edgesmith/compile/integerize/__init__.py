@@ -5,6 +5,7 @@ from collections.abc import Collection
 from edgesmith.compile.integerize.builder import Builder
 from edgesmith.compile.integerize.chains import Chains
 from edgesmith.compile.integerize.rules import rule_for
+from edgesmith.compile.integerize.signs import take as take_signs
 from edgesmith.core.graph import Graph
 
 __all__ = ["integerize"]
@@ -28,7 +29,7 @@ def integerize(graph: Graph, stored: Collection[str] = ()) -> Graph:
     builder = Builder(graph, stored)
     chains = Chains(builder)
     for op in graph.ops:
-        if chains.take(op):
+        if take_signs(builder, op) or chains.take(op):
             continue
         chains.realize(op.inputs)
         rule = rule_for(builder, op)

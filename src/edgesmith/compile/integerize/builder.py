@@ -9,7 +9,7 @@ import numpy as np
 from edgesmith.compile.integerize.coded import decoded, rounded
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Unsupported
-from edgesmith.core.formats import Format, Integers, PerChannel, PerTensor
+from edgesmith.core.formats import Coded, Format, Integers, PerChannel, PerTensor, SparseOutliers
 from edgesmith.core.graph import Attr, DType, Graph, Op, State, Tensor
 from edgesmith.core.ops.tables import lookup_table
 
@@ -103,7 +103,7 @@ class Builder:
     def _real_constant(self, name: str) -> str:
         """A constant of a float op; a quantized one keeps the values its format can hold, packed where it is codes."""
         array, format_ = self.source.constants[name], self.format(name)
-        if not isinstance(format_, Integers | None):
+        if isinstance(format_, Coded | SparseOutliers):
             self._real[name] = decoded(self, name, array, format_)
             return self._real[name]
         exact = array if format_ is None else format_.dequantize(format_.quantize(array))

@@ -9,7 +9,7 @@ from edgesmith.compress.quantize.normalization import TABLE_MOVES, has_scalar, n
 from edgesmith.compress.quantize.raw_input import lossless_format
 from edgesmith.core import formats
 from edgesmith.core.errors import BadInput
-from edgesmith.core.formats import Format, PerChannel, PerTensor
+from edgesmith.core.formats import Format, PerChannel, PerTensor, Signs
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.ops import attrs_of, spec_of
 from edgesmith.core.ops.elementwise import BINARY
@@ -240,7 +240,8 @@ def _stored(graph: Graph, raw: Mapping[str, PerTensor]) -> set[str]:
             stored.update(name for name in op.outputs if graph.tensors[name].dtype == "float32")
             if op.outputs[0] not in begin.results:
                 stored.update(_stored_operands(graph, op))
-    return stored - begin.loose
+    signs = {name for name, tensor in graph.tensors.items() if isinstance(tensor.format, Signs)}
+    return stored - begin.loose - signs
 
 
 def _stored_operands(graph: Graph, op: Op) -> Iterator[str]:
@@ -273,7 +274,8 @@ def annotate(graph: Graph, groups: Iterable[Group], ranges: Mapping[str, Range],
         chosen.update(dict.fromkeys(group.members, format_))
     for op in graph.ops:
         chosen.update(_weight_formats(graph, op, chosen, _symmetric(widths)))
-    tensors = {name: replace(tensor, format=chosen.get(name)) for name, tensor in graph.tensors.items()}
+    signs = {name: t.format for name, t in graph.tensors.items() if isinstance(t.format, Signs)}  # stay as they are
+    tensors = {name: replace(t, format=signs.get(name) or chosen.get(name)) for name, t in graph.tensors.items()}
     return replace(graph, tensors=tensors)
 
 

@@ -19,6 +19,7 @@ from edgesmith.core.formats.integers import (
     with_bias_room,
 )
 from edgesmith.core.formats.outliers import SparseOutliers, with_outliers
+from edgesmith.core.formats.signs import Signs, read_signs
 
 __all__ = [
     "BIAS_LIMIT",
@@ -37,6 +38,7 @@ __all__ = [
     "PerChannel",
     "PerTensor",
     "Posit",
+    "Signs",
     "SparseOutliers",
     "affine",
     "from_json",
@@ -50,10 +52,10 @@ __all__ = [
     "with_outliers",
 ]
 
-VERSION = 2  # 2: groups, codebooks, binary bases, floats, posits, outliers
+VERSION = 2  # 2: groups, codebooks, binary bases, floats, posits, outliers, signs
 Coded = Group | Codebook | BinaryBases | FloatFormat | Posit  # codes and scales
 Integers = PerTensor | PerChannel
-Format = Integers | Coded | SparseOutliers
+Format = Integers | Coded | SparseOutliers | Signs
 READERS: Mapping[str, Callable[[dict[str, Any]], Format]] = {
     "per_tensor": read_integers,
     "per_channel": read_integers,
@@ -62,6 +64,7 @@ READERS: Mapping[str, Callable[[dict[str, Any]], Format]] = {
     "binary_bases": read_bases,
     "float": read_float,
     "posit": read_posit,
+    "signs": read_signs,
 }
 
 

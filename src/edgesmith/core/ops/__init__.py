@@ -7,6 +7,7 @@ import numpy as np
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op, Tensor, validate
 from edgesmith.core.ops import (
+    binary,
     coded,
     conv,
     conv_transpose,
@@ -33,6 +34,7 @@ from edgesmith.core.ops.values import check_values
 
 THEMES = (
     coded,
+    binary,
     conv,
     conv_transpose,
     linear,

@@ -7,6 +7,7 @@ import numpy as np
 
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op
+from edgesmith.core.ops.binary import WORD, tree_bits
 from edgesmith.core.ops.coded import FORMATS, check_coded, check_outliers
 from edgesmith.core.ops.spec import Attrs, OpSpec, need
 from edgesmith.core.ops.tables import twiddles
@@ -153,6 +154,24 @@ def _shifted(name: str, most: int) -> Callable[[Arrays, tuple[int, ...], Attrs],
     return check
 
 
+def _binary(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    """Bits beyond the channels are 0, a bias leaves room for the sum."""
+    weight = "root" if "depth" in attrs else "w"
+    _constant(arrays, weight, *(("b",) if "y_zero" in attrs else ()))
+    beyond = attrs["channels"] % WORD
+    last = arrays[weight][..., -1] >> np.uint32(beyond) if beyond else np.zeros(1, np.uint32)
+    need(not last.any(), f"a bit of {weight} beyond {attrs['channels']} channels is set.")
+    if "b" in arrays:
+        need(int(np.abs(arrays["b"].astype(np.int64)).max()) < 1 << 30, "a bias is 2^30 or more.")
+
+
+def _binary_tree(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    _constant(arrays, "tree", "threshold" if "y_zero" not in attrs else "b")
+    _binary(arrays, shape, attrs)
+    out = len(arrays["b" if "b" in arrays else "threshold"])
+    tree_bits(arrays["root"], arrays["tree"], out, attrs["channels"], attrs["depth"])
+
+
 RELATIONS: Mapping[str, Callable[[Arrays, tuple[int, ...], Attrs], None]] = {
     **{kind: partial(check_coded, kind) for kind in FORMATS},
     "outliers": check_outliers,
@@ -164,6 +183,10 @@ RELATIONS: Mapping[str, Callable[[Arrays, tuple[int, ...], Attrs], None]] = {
     "rbf_s16": _rbf,
     "affine_s16": _shifted("m", 1 << 15),
     "gaussian_scores_s16": _shifted("w", 1 << 15),
+    "binary_conv2d": _binary,
+    "binary_conv2d_s8": _binary,
+    "mst_conv2d": _binary_tree,
+    "mst_conv2d_s8": _binary_tree,
     "conv2d_s8": _dot,
     "conv_transpose2d_s8": _transposed_dot,
     "linear_s8": _dot,

@@ -157,6 +157,26 @@ def matmul_scratch_bytes(values: Mapping[str, Value]) -> int:
     return 4 * words * (min((columns + 1) // 2 * 2, max(fit, 2)) + 2)
 
 
+def slices_scratch_bytes(values: Mapping[str, Value]) -> int:
+    """es_slices_scratch in cortex_m_slices.h."""
+    cells = integer(values, "kernel_h") * integer(values, "kernel_w") * integer(values, "in_c")
+    sums = (integer(values, "depth") + 1) * ((cells + 1).bit_length() + 1)
+    return 4 * (cells + 31 + sums + (integer(values, "out_c") + 31) // 32 * 32)
+
+
+def pack_tree(tree: np.ndarray, values: Mapping[str, Value]) -> np.ndarray:
+    """A tree's entries to the order of mst_conv2d.c: cells that turned to +1 first, then those that turned to -1."""
+    entries = tree.astype(np.int64)
+    packed, at = [entries[:1]], 1
+    while at < len(entries):
+        channel, level, count = entries[at : at + 3]
+        codes = entries[at + 3 : at + 3 + count]
+        cells, more = codes >> 1, (codes & 1).astype(bool)
+        packed += [np.array([channel, level, more.sum(), (~more).sum()]), cells[more], cells[~more]]
+        at += 3 + int(count)
+    return np.concatenate(packed).astype(np.uint16)
+
+
 def integer(values: Mapping[str, Value], name: str) -> int:
     """A field that is a number."""
     return int(cast(int, values[name]))
@@ -168,4 +188,6 @@ VARIANTS: Mapping[str, Variant] = {
     "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}, lead_bytes=linear_lead_bytes),
     **dict.fromkeys(("max_pool2d", "avg_pool2d_s8"), Variant(lead_bytes=raster_lead_bytes)),
     "matmul_s8": Variant(matmul_scratch_bytes),
+    "binary_conv2d": Variant(slices_scratch_bytes),
+    "mst_conv2d": Variant(slices_scratch_bytes, {2: pack_tree}),
 }

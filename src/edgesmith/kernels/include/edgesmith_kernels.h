@@ -9,6 +9,7 @@
 #define EDGESMITH_KERNELS_H
 
 #include "edgesmith_attention.h"
+#include "edgesmith_binary.h"
 #include "edgesmith_classical.h"
 #include "edgesmith_coded.h"
 #include "edgesmith_float.h"

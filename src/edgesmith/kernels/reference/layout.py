@@ -33,6 +33,7 @@ VARIANTS: Mapping[str, Variant] = {
     "gru_s8": _times("hidden", 1),  # the int8 form of the state
     "log_mel_s8": _times("n_fft", 8, frames_lead_bytes),  # (real, imaginary) pairs of int32
     "neighbours": _times("k", 8),  # the nearest so far and their labels
+    "mst_conv2d": Variant(lambda values: 4 * (cast(int, values["depth"]) + 1)),  # a sum a level
     "rfft": _times("n", 12),  # pairs of float, then half as many twiddle pairs
     "log_mel": _times("n_fft", 12, frames_lead_bytes),
 }
