@@ -1,0 +1,122 @@
+"""Weights of four and two bits: how they are packed, and that kernels on them equal the int8 op bit for bit."""
+
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from edgesmith.core import ops
+from edgesmith.core.errors import BadInput
+from edgesmith.core.formats import PerChannel, PerTensor
+from edgesmith.core.graph import Op
+from edgesmith.kernels.packing import pack, unpack, width_of
+from kernels import cases
+from kernels.calling import bind, call, scratch_in_c
+
+KINDS = ("conv2d_s8", "linear_s8")
+FOLDERS = ("reference", "cortex_m")  # the second in the plain form that any compiler takes
+BITS = (4, 3, 2)
+Repeats = Callable[[int, int], int]
+
+
+def drawn(rng: np.random.Generator, kind: str, bits: int) -> cases.Case:
+    """An op of any shape whose weights use every code of `bits` bits."""
+    op, arrays = cases.INTEGER[kind](rng)
+    half = 1 << (bits - 1)
+    arrays[1] = rng.integers(-half, half, arrays[1].shape).astype(np.int8)
+    arrays[2] = rng.integers(-(1 << 9), 1 << 9, arrays[2].shape).astype(np.int32)
+    arrays[4] = np.maximum(arrays[4], 7 - bits) - (7 - bits)  # smaller sums
+    arrays[4] = np.maximum(arrays[4], 1).astype(np.uint8)
+    return op, arrays
+
+
+def generator(*names: object) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(repr(names).encode()))
+
+
+def expected(op: Op, arrays: list[np.ndarray]) -> np.ndarray:
+    return ops.spec_of(op).run(arrays, ops.attrs_of(op))[0]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_the_int8_op(kind: str, bits: int, folder: str, repeats: Repeats):
+    """One channel, odd channels and lengths, groups, depthwise, strides, dilation, padding wider than the input."""
+    rng = generator(kind, bits)
+    for _ in range(repeats(60, 1000)):
+        op, arrays = drawn(rng, kind, bits)
+        kernel, _ = bind(op, arrays, folder, bits)
+        assert kernel.source.stem.endswith("_w2" if bits == 2 else "_w4")
+        made = call(op, arrays, folder, bits=bits)[0]
+        np.testing.assert_array_equal(made, expected(op, arrays))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("bits", (4, 2))
+@pytest.mark.parametrize("kind", KINDS)
+def test_has_no_undefined_behaviour_and_asks_for_its_scratch(kind: str, bits: int, folder: str):
+    rng = generator(kind, bits, "undefined")
+    for _ in range(10):
+        op, arrays = drawn(rng, kind, bits)
+        made = call(op, arrays, folder, bits=bits, sanitize="undefined")[0]
+        np.testing.assert_array_equal(made, expected(op, arrays))
+        python, c = scratch_in_c(op, arrays, folder, bits)
+        assert python == c
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("bits", (4, 2))
+@pytest.mark.parametrize("kind", KINDS)
+def test_may_write_over_its_input_as_far_as_it_says(kind: str, bits: int, folder: str):
+    rng = generator(kind, bits, "over")
+    for _ in range(25):
+        op, arrays = drawn(rng, kind, bits)
+        kernel, _ = bind(op, arrays, folder, bits)
+        wanted = expected(op, arrays)
+        if kernel.lead_bytes is not None:
+            before = -(-max(kernel.lead_bytes, 0) // 16) * 16
+            np.testing.assert_array_equal(call(op, arrays, folder, before=before, bits=bits)[0], wanted)
+        if kernel.in_place and wanted.nbytes <= arrays[0].nbytes:
+            np.testing.assert_array_equal(call(op, arrays, folder, over=0, bits=bits)[0], wanted)
+
+
+def test_hosts_keep_bytes():
+    """Flash is not short there: the fast kernels on bytes serve every format."""
+    op, arrays = drawn(generator("host"), "linear_s8", 4)
+    for folder in ("x86", "neon", "wasm"):
+        assert bind(op, arrays, folder, 4)[0].source.stem == "linear_s8"
+
+
+def test_first_code_lies_in_the_lowest_bits():
+    """By hand: -8 .. 7 are the codes 0 .. 15, -2 .. 1 the codes 0 .. 3."""
+    four = pack(np.array([[-8, 7, -7], [0, 1, -1]], np.int8), 4).view(np.uint8)
+    np.testing.assert_array_equal(four, [[0xF0, 0x01], [0x98, 0x07]])
+    two = pack(np.array([-2, -1, 0, 1, 1], np.int8), 2).view(np.uint8)
+    np.testing.assert_array_equal(two, [0b11_10_01_00, 0b11])
+
+
+@pytest.mark.parametrize("bits", (4, 2))
+def test_unpacking_gives_the_weights_back(bits: int, nprng: np.random.Generator):
+    half = 1 << (bits - 1)
+    for n in range(1, 20):
+        weight = nprng.integers(-half, half, (3, n)).astype(np.int8)
+        packed = pack(weight, bits)
+        assert packed.shape == (3, -(-n * bits // 8))
+        np.testing.assert_array_equal(unpack(packed, bits, n), weight)
+
+
+@pytest.mark.parametrize(("bits", "width"), [(2, 2), (3, 4), (4, 4), (5, None), (8, None)])
+def test_three_bits_take_four(bits: int, width: int | None):
+    assert width_of(PerChannel((1.0,), bits=bits)) == width
+    assert width_of(PerTensor(1.0, bits=bits)) is None and width_of(None) is None
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_weight_beyond_its_format_is_refused(kind: str, folder: str):
+    op, arrays = drawn(generator(kind), kind, 4)
+    arrays[1].flat[-1] = 8
+    with pytest.raises(BadInput, match="need -8 to 7"):
+        bind(op, arrays, folder, 4)[0].arrange[1](arrays[1])
