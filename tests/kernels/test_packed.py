@@ -1,7 +1,7 @@
 """Weights of four and two bits: how they are packed, and that kernels on them equal the int8 op bit for bit."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -10,13 +10,16 @@ from edgesmith.core import ops
 from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import PerChannel, PerTensor
 from edgesmith.core.graph import Op
+from edgesmith.kernels.cortex_m.layout import pack_codes
 from edgesmith.kernels.packing import pack, unpack, width_of
 from kernels import cases
 from kernels.calling import bind, call, scratch_in_c
+from kernels.emulated import Board
 
 KINDS = ("conv2d_s8", "linear_s8")
 FOLDERS = ("reference", "cortex_m")  # the second in the plain form that any compiler takes
 BITS = (4, 3, 2)
+BOARDS = ("nucleo-l4r5zi", "stm32f103", "rp2040")  # with DSP instructions, without, Armv6-M
 Repeats = Callable[[int, int], int]
 
 
@@ -120,3 +123,70 @@ def test_a_weight_beyond_its_format_is_refused(kind: str, folder: str):
     arrays[1].flat[-1] = 8
     with pytest.raises(BadInput, match="need -8 to 7"):
         bind(op, arrays, folder, 4)[0].arrange[1](arrays[1])
+
+
+@pytest.fixture(scope="module", params=BOARDS)
+def board(request, tmp_path_factory) -> Iterator[Board]:
+    with Board(request.param, tmp_path_factory.mktemp("packed")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_the_int8_op_on_boards(board: Board, kind: str, bits: int, repeats: Repeats):
+    rng = generator(kind, bits, "board")
+    for _ in range(repeats(50, 1000)):
+        op, arrays = drawn(rng, kind, bits)
+        np.testing.assert_array_equal(board.call(op, arrays, bits=bits), expected(op, arrays))
+
+
+# x, w, attributes: where the fast paths run
+LAYERS = {
+    "pointwise": ((1, 7, 5, 64), (64, 1, 1, 64), {}),
+    "pointwise, strided": ((1, 9, 8, 16), (31, 1, 1, 16), {"stride": (2, 2)}),
+    "3x3": ((1, 9, 9, 12), (10, 3, 3, 12), {"padding": (1, 1, 1, 1)}),
+    "3x3 on three channels": ((1, 12, 11, 3), (8, 3, 3, 3), {"stride": (2, 2), "padding": (0, 1, 0, 1)}),
+    "long columns, two pixels": ((1, 3, 5, 48), (6, 3, 3, 48), {"padding": (1, 1, 1, 1)}),
+    "groups": ((1, 6, 6, 15), (9, 3, 3, 5), {"groups": 3, "padding": (1, 1, 1, 1)}),
+    "depthwise": ((1, 13, 7, 10), (10, 3, 3, 1), {"groups": 10, "padding": (1, 1, 1, 1)}),
+    "depthwise 5x5": ((1, 9, 9, 6), (6, 5, 5, 1), {"groups": 6, "padding": (2, 2, 2, 2)}),
+}
+
+
+@pytest.mark.parametrize("bits", (4, 2))
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_of_small_nets_equal_numpy(board: Board, layer: str, bits: int):
+    x, w, attrs = LAYERS[layer]
+    rng, half = generator(layer, bits), 1 << (bits - 1)
+    scale = cases.multipliers(rng, 2.0**-7 / np.prod(w[1:]) ** 0.5 * 128 / half, w[0])
+    bias = rng.integers(-(1 << 10), 1 << 10, w[0]).astype(np.int32)
+    weight = rng.integers(-half, half, w).astype(np.int8)
+    zeros = {"x_zero": cases.zero(rng), "y_zero": cases.zero(rng)}
+    op, arrays = cases.case("conv2d_s8", [cases.s8(rng, *x), weight, bias, *scale], **{**zeros, **attrs})
+    np.testing.assert_array_equal(board.call(op, arrays, bits=bits), expected(op, arrays))
+
+
+@pytest.mark.parametrize("rows", (1, 2, 5))
+@pytest.mark.parametrize(("bits", "columns"), [(4, 2000), (4, 2003), (2, 2000), (2, 2007)])
+def test_the_largest_sums_do_not_run_into_each_other(board: Board, bits: int, columns: int, rows: int):
+    """Both channels of a pair at the ends of their codes, over inputs at the ends of int8."""
+    half = 1 << (bits - 1)
+    ends = np.array([[-half, -half], [-half, half - 1], [half - 1, -half], [half - 1, half - 1]]).reshape(-1)
+    w = np.repeat(ends[:, None], columns, axis=1).astype(np.int8)
+    x = np.repeat(np.array([-128, 127, -1, -128, 127], np.int8)[:rows, None], columns, axis=1)
+    shift, multiplier = np.full(8, 31 + 14, np.uint8), np.full(8, (1 << 31) - 1, np.int32)
+    op, arrays = cases.case("linear_s8", [x, w, np.arange(8, dtype=np.int32) * 1000, multiplier, shift])
+    np.testing.assert_array_equal(board.call(op, arrays, bits=bits), expected(op, arrays))
+
+
+@pytest.mark.parametrize("bits", (4, 2))
+def test_a_word_has_the_lanes_where_the_header_says(bits: int, nprng: np.random.Generator):
+    """Bytes 0 and 2, then 1 and 3; with two bits the low halves first: each lane looked up by hand."""
+    half, lanes = 1 << (bits - 1), 2 * 8 // bits * 3
+    rows = nprng.integers(-half, half, (1, 2, lanes)).astype(np.int8)
+    stored = pack_codes(rows, bits).view(np.uint8)[0, 0]
+    for lane in range(lanes):
+        word, place = divmod(lane // 2, 8 // bits)
+        byte = int(stored[4 * word + place % 2 + 2 * (lane % 2)]) >> (4 * (place // 2))
+        a, b = byte & (2 * half - 1), byte >> bits & (2 * half - 1)
+        assert (a - half, b - half) == tuple(rows[0, :, lane])
