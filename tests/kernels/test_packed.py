@@ -48,7 +48,7 @@ def expected(op: Op, arrays: list[np.ndarray]) -> np.ndarray:
 def test_equals_the_int8_op(kind: str, bits: int, folder: str, repeats: Repeats):
     """One channel, odd channels and lengths, groups, depthwise, strides, dilation, padding wider than the input."""
     rng = generator(kind, bits)
-    for _ in range(repeats(60, 1000)):
+    for _ in range(repeats(40, 1000)):
         op, arrays = drawn(rng, kind, bits)
         kernel, _ = bind(op, arrays, folder, bits)
         assert kernel.source.stem.endswith("_w2" if bits == 2 else "_w4")
@@ -135,7 +135,7 @@ def board(request, tmp_path_factory) -> Iterator[Board]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_the_int8_op_on_boards(board: Board, kind: str, bits: int, repeats: Repeats):
     rng = generator(kind, bits, "board")
-    for _ in range(repeats(50, 1000)):
+    for _ in range(repeats(30, 1000)):
         op, arrays = drawn(rng, kind, bits)
         np.testing.assert_array_equal(board.call(op, arrays, bits=bits), expected(op, arrays))
 

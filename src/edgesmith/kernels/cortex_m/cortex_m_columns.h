@@ -158,25 +158,28 @@ static inline uint32_t es_widen(const int8_t *x, int32_t n, uint32_t *column, in
         if (ES_BITS < 8) sum = es_add_lanes(even, es_add_lanes(odd, sum));
     }
     if (n == 0) return sum;
-    *column = es_lanes(x[0], n > 1 ? x[1] : 0);
-    if (n == 3) column[step] = es_lanes(x[2], 0);
-    if (ES_BITS < 8) {
-        for (int32_t i = 0; i < n; i++) sum += (uint32_t)x[i];
-    }
-    return sum;
+    const uint32_t rest = es_lanes(x[0], n > 1 ? x[1] : 0);
+    *column = rest;
+    if (ES_BITS < 8) sum = es_add_lanes(rest, sum);
+    if (n != 3) return sum;
+    column[step] = es_lanes(x[2], 0);
+    return ES_BITS < 8 ? sum + (uint32_t)x[2] : sum;
 }
 
-/* Points the tile at P columns of t->words words, of which `used` hold activations. sums: of their activations. */
+/* Points the tile at P columns of t->words words, of which `used` hold activations. sums: of their
+ * activations, four entries. */
 static inline void es_tile_columns(es_tile *t, uint32_t *columns, int32_t P, int32_t used, const uint32_t *sums) {
     const int32_t words = t->words < ES_CHUNK_WORDS ? t->words : ES_CHUNK_WORDS;
     t->x = columns;
     t->main_end = columns + (words & ~(ES_MAIN_WORDS - 1)) * P;
     t->end = columns + words * P;
     t->final_end = words < t->words ? columns + t->words * P : NULL;
-    for (int32_t i = 0; i < 4; i++) t->carry[i] = 0;
+    for (int32_t i = 0; i < 4; i++) t->carry[i] = ES_BITS < 8 ? (int32_t)(sums[i] << (ES_BITS - 1)) : 0;
     if (ES_BITS == 8) return;
-    for (int32_t i = used * P; i < t->words * P; i++) columns[i] = 0;
-    for (int32_t i = 0; i < P; i++) t->carry[i] = (int32_t)(sums[i] << (ES_BITS - 1));
+    for (int32_t i = used * P; i < t->words * P; i++) {
+        columns[i] = 0;
+        __asm__ volatile(""); /* or a few words would be filled by the library's longer way */
+    }
 }
 
 /* Whether all shifts can take the short way. */

@@ -117,7 +117,7 @@ static inline void convolve(const es_conv2d_s8_params *p, const int8_t *x, const
         P = pixels - pixel >= g.together ? g.together : pixels - pixel >= 2 ? 2 : 1;
         for (int32_t group = 0; group < p->groups; group++) {
             const int32_t o = group * g.out_per;
-            uint32_t sums[4];
+            uint32_t sums[4] = {0, 0, 0, 0};
             gather_tile(p, &g, x + group * g.in_per, oy, ox, columns, P, sums);
             es_tile_columns(&t, columns, P, g.used, sums);
             t.w = w + group * group_bytes;

@@ -43,7 +43,11 @@ static ES_COMPACT size_t scratch_of(const es_conv2d_s8_params *p) {
     return (size_t)(2 * CHANNELS * g.plane + 4 * g.taps);
 }
 
-static inline int32_t weight(const int8_t *w, int32_t i) { return es_code(w, i, ES_BITS); }
+#if ES_BITS == 8
+static inline int32_t weight(const int8_t *w, int32_t i) { return w[i]; }
+#else
+static ES_COMPACT __attribute__((noinline)) int32_t weight(const int8_t *w, int32_t i) { return es_code(w, i, ES_BITS); }
+#endif
 
 static inline uint32_t lanes(int32_t low, int32_t high) { return (uint16_t)low | (uint32_t)(uint16_t)high << 16; }
 

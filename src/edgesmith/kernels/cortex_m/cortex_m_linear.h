@@ -67,7 +67,7 @@ static inline void multiply(const es_linear_s8_params *p, const int8_t *x, const
             one_row(p, from, w, &c, usual, t.y);
             continue;
         }
-        uint32_t sums[4];
+        uint32_t sums[4] = {0, 0, 0, 0};
         for (int32_t i = 0; i < P; i++) {
             sums[i] = es_widen(from + i * p->in_features, p->in_features, columns + i, P, 0);
         }
