@@ -25,6 +25,7 @@ from edgesmith.core.atomic import write_file
 from edgesmith.core.formats import PerChannel
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.target import Target
+from edgesmith.cost.memory import constant_bytes
 from edgesmith.emulate.cost import cycles, instructions
 from edgesmith.pipeline.build import bind_for, firmware
 from edgesmith.run.emulated import Emulated
@@ -160,6 +161,15 @@ def graph_of(layers: Sequence[Layer], rng: np.random.Generator) -> tuple[Graph, 
     return Graph("layers", tensors, tuple(steps), live, outputs, constants), arrays
 
 
+def flash_of(layers: Sequence[Layer], target: Target) -> dict[str, int]:
+    """Bytes of a linked program of these layers, and of its constants."""
+    graph, _ = graph_of(layers, np.random.default_rng(20261121))
+    with tempfile.TemporaryDirectory(prefix="edgesmith-bench-") as folder:
+        compiled = bind_for(graph, target)
+        flash = firmware(compiled, Path(folder), roomy=True).flash_bytes
+    return {"flash_bytes": flash, "constant_bytes": constant_bytes(compiled.program)}
+
+
 def count(layers: Sequence[Layer], target: Target) -> list[dict[str, Any]]:
     """One row per layer; raises where an output differs from the numpy definition."""
     graph, arrays = graph_of(layers, np.random.default_rng(20261121))
@@ -201,6 +211,7 @@ def measure(board: str) -> dict[str, Any]:
         result[name] = {**totals, "per_mac": round(executed / macs, 3), "layers": rows}
         print(f"{board:16} {name:18} {executed / macs:.3f} instructions per multiply-accumulate", file=sys.stderr)
     result["packed"] = packed(target)
+    result["packed_net"] = packed_net(target)
     return result
 
 
@@ -215,6 +226,17 @@ def packed(target: Target) -> list[dict[str, Any]]:
             own.setdefault("scratch_bytes", {})[str(bits)] = row["scratch_bytes"]
             own.setdefault("estimated_cycles", {})[str(bits)] = row["estimated_cycles"]
     return list(rows.values())
+
+
+def packed_net(target: Target) -> dict[str, Any]:
+    """The layers of resnet8 with all weights of 8, 4 and 2 bits: flash and instructions."""
+    found: dict[str, Any] = {"net": "resnet8"}
+    for bits in WIDTHS:
+        layers = [replace(layer, bits=bits) for layer in resnet8()]
+        rows = count(layers, target)
+        macs, executed = (sum(row[key] for row in rows) for key in ("macs", "instructions"))
+        found[str(bits)] = {**flash_of(layers, target), "per_mac": round(executed / macs, 3)}
+    return found
 
 
 def main() -> None:

@@ -86,7 +86,18 @@ static __attribute__((noinline, unused)) void es_row_steps(const int8_t *x, cons
 
 static __attribute__((noinline, unused)) void es_row_steps(const int8_t *x, const int8_t *end, const int8_t *w,
                                                            int32_t w_step, es_row_sums *sums) {
-    for (; x < end; x += ES_STEP, w += 4) es_row_rest(x, ES_STEP, w, w_step, sums);
+    const int32_t n = (int32_t)(end - x);
+    for (int32_t pair = 0; pair < ES_ROW_PAIRS; pair++, x -= n, w += w_step - n * ES_BITS / 4) {
+        uint32_t s = 0, a = 0;
+        for (; x < end; x += ES_STEP, w += 4) {
+            for (int32_t i = 0; i < ES_STEP; i++) { /* byte i of the word has activation i, and i + 4 above it */
+                const int32_t codes = ((uint8_t)w[i & 3] >> (4 * (i >> 2))) & ((1 << (2 * ES_BITS)) - 1);
+                s += (uint32_t)(x[i] * codes);
+                a += (uint32_t)(x[i] * es_code_a(codes));
+            }
+        }
+        sums[pair] = (es_row_sums){s, a};
+    }
 }
 
 #endif
