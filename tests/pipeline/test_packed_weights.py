@@ -79,7 +79,7 @@ def small() -> tuple[Graph, np.ndarray]:
     torch.manual_seed(0)
     samples = np.random.default_rng(0).normal(size=(8, 3, 16, 16)).astype(np.float32)
     lowered = lower(Small().eval(), (torch.from_numpy(samples[:1]),))
-    return quantized(lowered, samples, lambda seen: (seen.low, seen.high), needs_counts=False), samples
+    return quantized(lowered, samples, lambda seen, bits: (seen.low, seen.high), needs_counts=False), samples
 
 
 def narrowed(annotated: Graph, bits: int) -> Graph:
