@@ -14,6 +14,7 @@ from edgesmith.kernels.cortex_m.layout import pack_codes
 from edgesmith.kernels.packing import pack, unpack, width_of
 from kernels import cases
 from kernels.calling import bind, call, scratch_in_c
+from kernels.drawing import multiplier
 from kernels.emulated import Board
 
 KINDS = ("conv2d_s8", "linear_s8")
@@ -34,6 +35,18 @@ def drawn(rng: np.random.Generator, kind: str, bits: int) -> cases.Case:
     return op, arrays
 
 
+def lifted(rng: np.random.Generator, kind: str, bits: int) -> cases.Case:
+    """The same with the large scales of trained nets: outputs spread over int8, shifts from 20 to 33."""
+    op, arrays = drawn(rng, kind, bits)
+    size = float(np.prod(arrays[1].shape[1:]))
+    real = [2.0 ** rng.uniform(-4, 1 if rng.random() < 0.2 else -1) / size**0.5 for _ in arrays[1]]
+    found = [multiplier(rng, value) for value in real]
+    arrays[3], arrays[4] = np.array([m for m, _ in found], np.int32), np.array([s for _, s in found], np.uint8)
+    extreme = rng.random(len(real)) < 0.2  # sums that leave int32 when they are lifted
+    arrays[2] = np.where(extreme, rng.integers(-(1 << 30), 1 << 30, len(real)), arrays[2] >> 4).astype(np.int32)
+    return op, arrays
+
+
 def generator(*names: object) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(repr(names).encode()))
 
@@ -48,8 +61,8 @@ def expected(op: Op, arrays: list[np.ndarray]) -> np.ndarray:
 def test_equals_the_int8_op(kind: str, bits: int, folder: str, repeats: Repeats):
     """One channel, odd channels and lengths, groups, depthwise, strides, dilation, padding wider than the input."""
     rng = generator(kind, bits)
-    for _ in range(repeats(40, 1000)):
-        op, arrays = drawn(rng, kind, bits)
+    for i in range(repeats(40, 1000)):
+        op, arrays = (drawn if i % 2 else lifted)(rng, kind, bits)
         kernel, _ = bind(op, arrays, folder, bits)
         assert kernel.source.stem.endswith("_w2" if bits == 2 else "_w4")
         made = call(op, arrays, folder, bits=bits)[0]
@@ -61,8 +74,8 @@ def test_equals_the_int8_op(kind: str, bits: int, folder: str, repeats: Repeats)
 @pytest.mark.parametrize("kind", KINDS)
 def test_has_no_undefined_behaviour_and_asks_for_its_scratch(kind: str, bits: int, folder: str):
     rng = generator(kind, bits, "undefined")
-    for _ in range(10):
-        op, arrays = drawn(rng, kind, bits)
+    for i in range(10):
+        op, arrays = (drawn if i % 2 else lifted)(rng, kind, bits)
         made = call(op, arrays, folder, bits=bits, sanitize="undefined")[0]
         np.testing.assert_array_equal(made, expected(op, arrays))
         python, c = scratch_in_c(op, arrays, folder, bits)
@@ -135,8 +148,8 @@ def board(request, tmp_path_factory) -> Iterator[Board]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_the_int8_op_on_boards(board: Board, kind: str, bits: int, repeats: Repeats):
     rng = generator(kind, bits, "board")
-    for _ in range(repeats(30, 1000)):
-        op, arrays = drawn(rng, kind, bits)
+    for i in range(repeats(40, 1000)):
+        op, arrays = (drawn if i % 2 else lifted)(rng, kind, bits)
         np.testing.assert_array_equal(board.call(op, arrays, bits=bits), expected(op, arrays))
 
 
@@ -163,6 +176,20 @@ def test_layers_of_small_nets_equal_numpy(board: Board, layer: str, bits: int):
     weight = rng.integers(-half, half, w).astype(np.int8)
     zeros = {"x_zero": cases.zero(rng), "y_zero": cases.zero(rng)}
     op, arrays = cases.case("conv2d_s8", [cases.s8(rng, *x), weight, bias, *scale], **{**zeros, **attrs})
+    np.testing.assert_array_equal(board.call(op, arrays, bits=bits), expected(op, arrays))
+
+
+@pytest.mark.parametrize("bits", (4, 2))
+@pytest.mark.parametrize("shift", (20, 26, 28, 29, 30, 31, 32, 33))
+def test_a_lifted_sum_never_leaves_its_32_bits(board: Board, shift: int, bits: int):
+    """Biases on both sides of where a channel may still go the short way, by the bound in cortex_m_lift.h."""
+    half, columns = 1 << (bits - 1), 8
+    edge = ((1 << 31) - 1 >> max(33 - shift, 0)) - columns * 128 * half
+    bias = np.array([edge - 1, edge, edge + 1, -edge - 1, -edge, 1 - edge, 1, -1], np.int64).clip(-(1 << 30), 1 << 30)
+    w = np.repeat(np.array([half - 1, -half] * 4, np.int8)[:, None], columns, axis=1)
+    x = np.repeat(np.array([-128, 127, 0, 1], np.int8)[:, None], columns, axis=1)
+    scale = np.full(8, (1 << 30) + 12345, np.int32), np.full(8, shift, np.uint8)
+    op, arrays = cases.case("linear_s8", [x, w, bias.astype(np.int32), *scale])
     np.testing.assert_array_equal(board.call(op, arrays, bits=bits), expected(op, arrays))
 
 

@@ -21,7 +21,7 @@
 
 #include <stddef.h>
 
-#include "cortex_m_requant.h"
+#include "cortex_m_lift.h"
 
 #ifndef ES_BITS
 #define ES_BITS 8
@@ -112,6 +112,30 @@ static inline int32_t es_pair_sums(const uint32_t *x, int32_t P, const int8_t *w
 
 #endif
 
+/* Whether a channel can take the short way, with columns of so many words; by how much its sums are lifted for it. */
+#if ES_BITS == 8
+static inline int es_is_usual(uint32_t s, int32_t bias, int32_t words) {
+    (void)bias;
+    (void)words;
+    return es_shift_is_usual(s);
+}
+static inline int32_t es_lift_of(uint32_t s) {
+    (void)s;
+    return 0;
+}
+#else
+static inline int es_is_usual(uint32_t s, int32_t bias, int32_t words) {
+    return es_lifts(s, bias, words << (ES_BITS + 7));
+}
+static inline int32_t es_lift_of(uint32_t s) { return es_lift(s); }
+#endif
+
+static inline int8_t es_scaled(int32_t acc, int32_t multiplier, uint32_t s, int32_t y_zero) {
+    const int32_t lift = es_lift_of(s);
+    const es_channel c = es_channel_of(multiplier, s + (uint32_t)lift, y_zero);
+    return es_channel_apply(c, (int32_t)((uint32_t)acc << lift));
+}
+
 /* One pair of channels of P pixels, any multiplier and shift. */
 static ES_COMPACT __attribute__((noinline, unused)) void es_tile_pair_any(const es_tile *t, int32_t P) {
     const int32_t second = t->second;
@@ -182,21 +206,27 @@ static inline void es_tile_columns(es_tile *t, uint32_t *columns, int32_t P, int
     }
 }
 
-/* Whether all shifts can take the short way. */
-static ES_COMPACT __attribute__((noinline, unused)) int es_shifts_are_usual(const uint8_t *shift, int32_t channels) {
+/* Whether all channels can take the short way. */
+static ES_COMPACT __attribute__((noinline, unused)) int es_all_are_usual(const uint8_t *shift, const int32_t *bias,
+                                                                      int32_t channels, int32_t words) {
     for (int32_t o = 0; o < channels; o++) {
-        if (!es_shift_is_usual(shift[o])) return 0;
+        if (!es_is_usual(shift[o], bias[o], words)) return 0;
     }
     return 1;
 }
 
-/* `pairs` pairs of channels, in one go where all their shifts are usual; the tile's pointers move on. */
+/* `pairs` pairs of channels, in one go where all their channels are usual; the tile's pointers move on. */
 static __attribute__((noinline, unused)) void es_tile_run(es_tile *t, int32_t P, int32_t pairs, int usual) {
     const int32_t at_once = usual ? pairs : 1, bytes = es_pair_bytes(t->words) * at_once;
     for (; pairs > 0; pairs -= at_once) {
         t->w_end = t->w + bytes;
-        if (usual || (es_shift_is_usual(t->shift[0]) && es_shift_is_usual(t->shift[t->second]))) es_tile_pairs(t, P);
-        else es_tile_pair_any(t, P);
+        const int32_t second = t->second;
+        if (usual || (es_is_usual(t->shift[0], t->bias[0], t->words) &&
+                      es_is_usual(t->shift[second], t->bias[second], t->words))) {
+            es_tile_pairs(t, P);
+        } else {
+            es_tile_pair_any(t, P);
+        }
         t->w += bytes;
         t->bias += 2 * at_once;
         t->multiplier += 2 * at_once;

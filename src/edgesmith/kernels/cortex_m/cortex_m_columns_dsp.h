@@ -1,6 +1,6 @@
 /* Tiles of four, two and one pixels with the DSP instructions, all fourteen registers in use:
  *   r0 column, r1 weights, r4-r7 sums A, r8-r11 sums S, then B; r2, r3, r12, lr free.
- * On the stack lie the first 17 words of es_tile; the offsets below are theirs. Every shift is in [33, 54]. The
+ * On the stack lie the first 17 words of es_tile; the offsets below are theirs. Every channel is usual. The
  * functions are weak: conv2d_s8 and linear_s8 both bring them, the linker keeps one copy. What depends on the width of
  * the weights comes from cortex_m_steps_s8.h or cortex_m_steps_packed.h: STARTS, the steps, where S is split (SPLIT_AT),
  * and what chunks take. */
@@ -29,13 +29,13 @@
     "strd r2, r3, [sp, #12]\n"
 
 /* multiplier r0, rounding constant r2 and shift r3 of channel B, then of channel A, which moves the pointers on. The
- * last bit of the shift is SSAT's. */
+ * last bit of the shift is SSAT's. SHIFT makes r3 of the channel's shift, and what LIFT needs. */
 #define CHANNEL_B                                  \
     "ldrd r2, r3, [sp, #20]\n"                     \
     "ldr r0, [r2, #4]\n"                           \
     "ldrb r3, [r3, #1]\n"                          \
     "ldr r2, [sp, #36]\n"                          \
-    "subs r3, r3, #33\n"                           \
+    SHIFT("r3")                                    \
     "lsls r2, r2, r3\n"
 #define CHANNEL_A                                  \
     "ldrd r2, r3, [sp, #20]\n"                     \
@@ -43,9 +43,10 @@
     "ldrb r12, [r3], #2\n"                         \
     "strd r2, r3, [sp, #20]\n"                     \
     "ldr r2, [sp, #36]\n"                          \
-    "sub r3, r12, #33\n"                           \
+    SHIFT("r12")                                   \
     "lsls r2, r2, r3\n"
 #define REQUANT(sum)                               \
+    LIFT(sum)                                      \
     "smmla " sum ", " sum ", r0, r2\n"             \
     "asr " sum ", " sum ", r3\n"                   \
     "ssat " sum ", #8, " sum ", asr #1\n"

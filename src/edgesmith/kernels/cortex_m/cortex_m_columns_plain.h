@@ -160,7 +160,7 @@ static inline __attribute__((always_inline)) void es_code_sums(const uint32_t *x
 
 #endif
 
-/* The pairs of channels from t->w to t->w_end, P pixels. Every shift is in [33, 54]. */
+/* The pairs of channels from t->w to t->w_end, P pixels. Every channel is usual. */
 static inline __attribute__((always_inline)) void es_tile_of(const es_tile *t, int32_t P) {
     const int32_t pair_bytes = es_pair_bytes(t->words);
     int32_t o = 0;
@@ -187,11 +187,12 @@ static inline __attribute__((always_inline)) void es_tile_of(const es_tile *t, i
         }
         es_code_sums(t->x, w, t->words, P, a, b);
 #endif
-        const es_channel first = es_channel_of(t->multiplier[o], t->shift[o], t->y_zero);
-        const es_channel second = es_channel_of(t->multiplier[o_b], t->shift[o_b], t->y_zero);
+        const int32_t lift = es_lift_of(t->shift[o]), lift_b = es_lift_of(t->shift[o_b]);
+        const es_channel first = es_channel_of(t->multiplier[o], t->shift[o] + (uint32_t)lift, t->y_zero);
+        const es_channel second = es_channel_of(t->multiplier[o_b], t->shift[o_b] + (uint32_t)lift_b, t->y_zero);
         for (int32_t p = 0; p < P; p++) {
-            t->y[p * t->y_step + o_b] = es_channel_apply(second, (int32_t)b[p]);
-            t->y[p * t->y_step + o] = es_channel_apply(first, (int32_t)a[p]);
+            t->y[p * t->y_step + o_b] = es_channel_apply(second, (int32_t)(b[p] << lift_b));
+            t->y[p * t->y_step + o] = es_channel_apply(first, (int32_t)(a[p] << lift));
         }
     }
 }

@@ -109,7 +109,7 @@ static void gather_tile(const es_conv2d_s8_params *p, const geometry *g, const i
 static inline void convolve(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
                             const int32_t *multiplier, const uint8_t *shift, int8_t *y, uint32_t *columns) {
     const geometry g = geometry_of(p);
-    const int usual = es_shifts_are_usual(shift, p->out_c);
+    const int usual = es_all_are_usual(shift, b, p->out_c, g.words);
     const int32_t pixels = p->out_h * p->out_w, group_bytes = es_pair_bytes(g.words) * ((g.out_per + 1) / 2);
     es_tile t = {.y_step = p->out_c, .y_factor = 2 * p->y_zero + 1, .words = g.words, .y_zero = p->y_zero};
     int32_t P, oy = 0, ox = 0;

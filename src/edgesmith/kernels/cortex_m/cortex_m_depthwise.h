@@ -8,7 +8,7 @@
 #ifndef EDGESMITH_CORTEX_M_DEPTHWISE_H
 #define EDGESMITH_CORTEX_M_DEPTHWISE_H
 
-#include "cortex_m_requant.h"
+#include "cortex_m_lift.h"
 #include "cortex_m_window3x3.h"
 #include "edgesmith_packed.h"
 
@@ -44,9 +44,26 @@ static ES_COMPACT size_t scratch_of(const es_conv2d_s8_params *p) {
 }
 
 #if ES_BITS == 8
-static inline int32_t weight(const int8_t *w, int32_t i) { return w[i]; }
+static inline int32_t weight(const int8_t *w, int32_t i, int32_t lift) {
+    (void)lift;
+    return w[i];
+}
+static inline int32_t lift_of(const es_conv2d_s8_params *p, uint32_t shift, int32_t bias) {
+    (void)p;
+    (void)shift;
+    (void)bias;
+    return 0;
+}
 #else
-static ES_COMPACT __attribute__((noinline)) int32_t weight(const int8_t *w, int32_t i) { return es_code(w, i, ES_BITS); }
+static ES_COMPACT __attribute__((noinline)) int32_t weight(const int8_t *w, int32_t i, int32_t lift) {
+    return es_code(w, i, ES_BITS) * (1 << lift);
+}
+
+/* What weights, bias and shift of a channel are lifted by; weights stay within int16. */
+static ES_COMPACT int32_t lift_of(const es_conv2d_s8_params *p, uint32_t shift, int32_t bias) {
+    const int32_t lift = es_lift(shift);
+    return lift <= 12 && es_lifts(shift, bias, (p->kernel_h * p->kernel_w) << (ES_BITS + 6)) ? lift : 0;
+}
 #endif
 
 static inline uint32_t lanes(int32_t low, int32_t high) { return (uint16_t)low | (uint32_t)(uint16_t)high << 16; }
@@ -122,6 +139,7 @@ typedef struct {
     const uint32_t *taps;    /* packed weights, kernel_h rows */
     int32_t bias, multiplier;
     uint32_t shift;
+    int32_t lift; /* of the weights; bias and shift have it already */
     int8_t *y;
     int32_t rows, width, y_step; /* outputs; y_step: from one pixel to the next */
 } task;
@@ -244,7 +262,8 @@ static void run_3x3(const es_conv2d_s8_params *p, const task *t, const int8_t *w
     };
     window.channel.shift--; /* the last bit is SSAT's */
     for (int32_t ky = 0; ky < 3; ky++, o += 3 * p->out_c) {
-        const int32_t w0 = weight(w, o), w1 = weight(w, o + p->out_c), w2 = weight(w, o + 2 * p->out_c);
+        const int32_t w0 = weight(w, o, t->lift), w1 = weight(w, o + p->out_c, t->lift);
+        const int32_t w2 = weight(w, o + 2 * p->out_c, t->lift);
         window.w[2 * ky] = es_two_weights(w0, w1);
         window.w[2 * ky + 1] = es_two_weights(w1, w2);
     }
@@ -260,7 +279,7 @@ static void run_3x3(const es_conv2d_s8_params *p, const task *t, const int8_t *w
 static void run_3x3(const es_conv2d_s8_params *p, const task *t, const int8_t *w, int32_t o) {
     const es_channel c = es_channel_of(t->multiplier, t->shift, p->y_zero);
     int32_t k[9];
-    for (int32_t i = 0; i < 9; i++) k[i] = weight(w, o + i * p->out_c);
+    for (int32_t i = 0; i < 9; i++) k[i] = weight(w, o + i * p->out_c, t->lift);
     int8_t *y = t->y;
     for (int32_t oy = 0; oy < t->rows; oy++) {
         const int16_t *top = t->plane + oy * t->row_step, *middle = top + t->pitch, *bottom = middle + t->pitch;
@@ -285,12 +304,15 @@ static int is_3x3(const es_conv2d_s8_params *p) {
 }
 
 /* Weights of output channel o as pairs of neighbouring taps; an odd last one beside a 0. */
-static ES_COMPACT void pack_taps(const es_conv2d_s8_params *p, const int8_t *w, int32_t o, uint32_t *taps) {
+static ES_COMPACT void pack_taps(const es_conv2d_s8_params *p, const int8_t *w, int32_t o, int32_t lift,
+                                 uint32_t *taps) {
     for (int32_t ky = 0; ky < p->kernel_h; ky++) {
         int32_t kx = p->kernel_w;
-        for (; kx >= 2; kx -= 2, o += 2 * p->out_c) *taps++ = lanes(weight(w, o), weight(w, o + p->out_c));
+        for (; kx >= 2; kx -= 2, o += 2 * p->out_c) {
+            *taps++ = lanes(weight(w, o, lift), weight(w, o + p->out_c, lift));
+        }
         if (kx == 0) continue;
-        *taps++ = lanes(weight(w, o), 0);
+        *taps++ = lanes(weight(w, o, lift), 0);
         o += p->out_c;
     }
 }
@@ -314,14 +336,15 @@ static void run_band(const es_conv2d_s8_params *p, const geometry *g, const cons
     for (int32_t i = 0; i < n; i++) {
         for (int32_t o = (c + i) * per; o < (c + i + 1) * per; o++) {
             t.plane = planes + i * g->plane;
-            t.bias = k->bias[o];
+            t.lift = lift_of(p, k->shift[o], k->bias[o]);
+            t.bias = k->bias[o] * (1 << t.lift);
             t.multiplier = k->multiplier[o];
-            t.shift = k->shift[o];
+            t.shift = k->shift[o] + (uint32_t)t.lift;
             t.y = y + o;
             if (small && es_shift_is_usual(t.shift)) {
                 run_3x3(p, &t, k->w, o);
             } else {
-                pack_taps(p, k->w, o, taps);
+                pack_taps(p, k->w, o, t.lift, taps);
                 run_any(p, &t);
             }
         }

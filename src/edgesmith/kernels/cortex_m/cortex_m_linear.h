@@ -34,7 +34,7 @@ static void put(const es_linear_s8_params *p, const channels *c, int32_t o, int3
                 int8_t *y) {
     for (int32_t i = o; i < o + n; i++, acc++) {
         const int32_t sum = (int32_t)(*acc + (uint32_t)c->bias[i]);
-        y[i] = usual ? es_channel_apply(es_channel_of(c->multiplier[i], c->shift[i], p->y_zero), sum)
+        y[i] = usual ? es_scaled(sum, c->multiplier[i], c->shift[i], p->y_zero)
                      : es_requant_any(sum, c->multiplier[i], c->shift[i], p->y_zero);
     }
 }
@@ -55,7 +55,7 @@ static void one_row(const es_linear_s8_params *p, const int8_t *x, const int8_t 
 static inline void multiply(const es_linear_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
                             const int32_t *multiplier, const uint8_t *shift, int8_t *y, uint32_t *columns) {
     const channels c = {b, multiplier, shift};
-    const int usual = es_shifts_are_usual(shift, p->out_features);
+    const int usual = es_all_are_usual(shift, b, p->out_features, words_of(p));
     const int32_t together = rows_together(p);
     es_tile t = {.y_step = p->out_features, .y_factor = 2 * p->y_zero + 1, .words = words_of(p), .y_zero = p->y_zero};
     int32_t P;

@@ -13,6 +13,13 @@
 #define CODES_S "#0x000f000f"
 #endif
 
+/* Sums are lifted by r12 = max(33 - s, 0), and r3 = max(s - 33, 0) (cortex_m_lift.h). */
+#define SHIFT(s)                                   \
+    "rsb r3, " s ", #33\n"                         \
+    "bic r12, r3, r3, asr #31\n"                   \
+    "sub r3, r12, r3\n"
+#define LIFT(sum) "lsl " sum ", " sum ", r12\n"
+
 #define CHUNKED
 #define CHUNKS4
 #define CHUNKS2

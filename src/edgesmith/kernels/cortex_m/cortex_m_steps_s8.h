@@ -4,6 +4,9 @@
 
 #define SPLIT_AT "8"
 
+#define SHIFT(s) "subs r3, " s ", #33\n"
+#define LIFT(sum)
+
 #define STARTS1 "mov r8, r4\n"
 #define STARTS2                                    \
     "mov r5, r4\n"                                 \
