@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cost_cases_classical
@@ -22,6 +22,7 @@ class Case:
 
     Attributes:
         live: inputs that come at run time; the arrays after them are constants of the program.
+        bits: of the first constant, where it is a weight whose format states fewer than 8.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Case:
     constants: list[np.ndarray]
     attrs: Mapping[str, Any]
     outputs: int = 1
+    bits: int = 8
 
 
 Maker = Callable[[Rng], Case]
@@ -105,6 +107,17 @@ def linear(kind: str) -> Maker:
         return Case(kind, [s8(rng, rows, k)], [s8(rng, out, k), *requantizers(rng, k, out)], {"y_zero": -7})
 
     return make
+
+
+def narrow(make: Maker, bits: int) -> Maker:
+    """The case with weights of fewer bits."""
+
+    def made(rng: Rng) -> Case:
+        case, half = make(rng), 1 << (bits - 1)
+        weight = rng.integers(-half, half, case.constants[0].shape).astype(np.int8)
+        return replace(case, constants=[weight, *case.constants[1:]], bits=bits)
+
+    return made
 
 
 def matmul(kind: str) -> Maker:
@@ -415,6 +428,16 @@ CASES: Mapping[str, Maker] = {
     "conv2d_s8 depthwise": conv("conv2d_s8", "depthwise"),
     "conv_transpose2d_s8": conv("conv_transpose2d_s8", "full"),
     "linear_s8": linear("linear_s8"),
+    **{
+        f"{name} w{bits}": narrow(make, bits)
+        for bits in (4, 2)
+        for name, make in {
+            "conv2d_s8": conv("conv2d_s8", "full", "full", "pointwise"),
+            "conv2d_s8 grouped": conv("conv2d_s8", "grouped"),
+            "conv2d_s8 depthwise": conv("conv2d_s8", "depthwise"),
+            "linear_s8": linear("linear_s8"),
+        }.items()
+    },
     "matmul_s8": matmul("matmul_s8"),
     "add_s8": binary("add_s8", {**ZEROS, "a_multiplier": 900_000, "b_multiplier": 700_000, "shift": 20}),
     "mul_s8": binary("mul_s8", {**ZEROS, **scaled(2.0**-7)}),

@@ -28,6 +28,7 @@ from edgesmith import targets
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
 from edgesmith.core.cache import cache_folder
+from edgesmith.core.formats import PerChannel
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.target import Target
 from edgesmith.cost import has_tables
@@ -104,7 +105,12 @@ def samples(target: Target) -> dict[str, list[Sample]]:
 def bound(case: Case, target: Target) -> Sample | None:
     """A case with its tensors and kernel; None when the target has no kernel for it."""
     arrays = [*case.live, *case.constants]
-    inputs = tuple(Tensor(f"x{i}", a.shape, str(a.dtype)) for i, a in enumerate(arrays))
+    tensors = [Tensor(f"x{i}", a.shape, str(a.dtype)) for i, a in enumerate(arrays)]
+    if case.bits < 8:
+        weight = len(case.live)
+        format_ = PerChannel((1.0,) * len(arrays[weight]), bits=case.bits)
+        tensors[weight] = replace(tensors[weight], format=format_)
+    inputs = tuple(tensors)
     op = Op(case.kind, tuple(t.name for t in inputs), (), dict(case.attrs))
     made = ops.infer(op, inputs)
     outputs = tuple(Tensor(f"y{i}", shape, dtype) for i, (shape, dtype) in enumerate(made))

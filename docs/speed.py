@@ -59,6 +59,11 @@ on scaling their sums. Cores without DSP instructions run plain C with the same 
 
 Instructions per multiply-accumulate of single layers (`python benchmarks/kernels/cortex_m.py`):
 """
+WIDTHS = ("8", "4", "2")
+PACKED = """
+Weights of four and two bits stay packed in flash ([numbers](numbers.md#packed-weights)) and give the bytes of the int8
+op. Instructions per multiply-accumulate on the Cortex-M4, and bytes of the layer's weights:
+"""
 LEAD = """\
 ## x86-64
 
@@ -100,7 +105,8 @@ def read(name: str) -> Any:
 def cortex_m() -> str:
     """The section as Markdown, up to the next one."""
     nets = {name: net for name, net in read("whole_nets")["board"].items() if "best_published_cycles_per_mac" in net}
-    return CORTEX_M + table(HEADS, [cortex_m_row(*each) for each in nets.items()]) + CORTEX_M_END + layers() + "\n"
+    whole = table(HEADS, [cortex_m_row(*each) for each in nets.items()])
+    return CORTEX_M + whole + CORTEX_M_END + layers() + PACKED + packed() + "\n"
 
 
 def cortex_m_row(name: str, net: Mapping[str, Any]) -> list[str]:
@@ -119,6 +125,21 @@ def layers() -> str:
         found = [next(r for r in board[net]["layers"] if r["layer"] == layer)["per_mac"] for board in boards.values()]
         rows.append([net, layer, *(f"{value:.2f}" for value in found)])
     return table(["net", "layer", *(CORES[board["core"]] for board in boards.values())], rows)
+
+
+def packed() -> str:
+    """Instructions per multiply-accumulate and bytes of weights at each width, on the Cortex-M4."""
+    board = next(board for board in read("cortex_m_kernels")["boards"].values() if board["core"] == "cortex-m4")
+    rows = []
+    for row in board["packed"]:
+        counts, sizes = row["per_mac"], row["weight_bytes"]
+        rows.append([row["layer"], *(f"{counts[b]:.2f}" for b in WIDTHS), *(f"{sizes[b]:,}" for b in WIDTHS)])
+    net = board["packed_net"]
+    flash = " / ".join(f"{net[b]['flash_bytes'] / 1024:.1f}" for b in WIDTHS)
+    whole = " / ".join(f"{net[b]['per_mac']:.2f}" for b in WIDTHS)
+    bits = " / ".join(WIDTHS)
+    after = f"\nAll layers of {net['net']} at {bits} bits: {flash} KB of flash, kernels included, {whole} a MAC.\n"
+    return table(["layer", *(f"{b} bits" for b in WIDTHS), *(f"bytes at {b}" for b in WIDTHS)], rows) + after
 
 
 def x86() -> str:

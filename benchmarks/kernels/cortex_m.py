@@ -3,8 +3,8 @@
     python benchmarks/kernels/cortex_m.py [--boards nucleo-l4r5zi ...]
 
 Every layer of a net (convolutions and linear; the few elementwise ops are left out) runs once on random data inside one
-marked firmware; its output must equal the numpy definition. Writes benchmarks/results/cortex_m_kernels.json; boards
-that are not named keep their entry.
+marked firmware; its output must equal the numpy definition. Some layers run with weights of 4 and 2 bits too
+("packed"). Writes benchmarks/results/cortex_m_kernels.json; boards that are not named keep their entry.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ import numpy as np
 
 from edgesmith.core import ops
 from edgesmith.core.atomic import write_file
+from edgesmith.core.formats import PerChannel
 from edgesmith.core.graph import Graph, Op, Tensor
 from edgesmith.core.target import Target
+from edgesmith.cost.memory import constant_bytes
 from edgesmith.emulate.cost import cycles, instructions
 from edgesmith.pipeline.build import bind_for, firmware
 from edgesmith.run.emulated import Emulated
@@ -60,13 +62,15 @@ class Layer:
     kernel: tuple[int, int] = (1, 1)
     stride: int = 1
     groups: int = 1
+    bits: int = 8
 
     def constants(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Weights, bias, multiplier and shift whose outputs spread over int8."""
         per_group = self.inside // self.groups
         shape = (self.outside, *self.kernel, per_group) if any(self.kernel) else (self.outside, self.inside)
-        w = rng.integers(-127, 128, shape).astype(np.int8)
-        shift = np.full(self.outside, 37 + round(0.5 * np.log2(w[0].size)), np.uint8)
+        half = 1 << (self.bits - 1)
+        w = rng.integers(-half + (self.bits == 8), half, shape).astype(np.int8)
+        shift = np.full(self.outside, 29 + self.bits + round(0.5 * np.log2(w[0].size)), np.uint8)
         bias = rng.integers(-(1 << 12), 1 << 12, self.outside).astype(np.int32)
         return [w, bias, rng.integers(1 << 30, 1 << 31, self.outside).astype(np.int32), shift]
 
@@ -125,6 +129,17 @@ def resnet8() -> Iterator[Layer]:
     yield Layer("classify", (1, 1), 64, 10, (0, 0))
 
 
+# Single layers at every width of weights.
+PACKED = (
+    Layer("pointwise 64 to 64", (25, 5), 64, 64),
+    Layer("3x3 32 to 32", (16, 16), 32, 32, (3, 3)),
+    Layer("3x3 3 to 16", (32, 32), 3, 16, (3, 3)),
+    Layer("depthwise 64", (25, 5), 64, 64, (3, 3), 1, 64),
+    Layer("linear 256 to 64", (1, 1), 256, 64, (0, 0)),
+)
+WIDTHS = (8, 4, 2)
+
+
 NETS = {"ds-cnn": ds_cnn, "resnet8": resnet8, "mobilenet-v1-025": mobilenet_v1}
 
 
@@ -136,12 +151,23 @@ def graph_of(layers: Sequence[Layer], rng: np.random.Generator) -> tuple[Graph, 
     for layer, op in zip(layers, steps, strict=True):
         arrays.update(zip(op.inputs, [layer.input(rng), *layer.constants(rng)], strict=True))
         inputs = tuple(Tensor(name, arrays[name].shape, str(arrays[name].dtype)) for name in op.inputs)
+        weight = PerChannel((1.0,) * layer.outside, bits=layer.bits)
+        inputs = (inputs[0], replace(inputs[1], format=weight), *inputs[2:])
         ((shape, dtype),) = ops.infer(op, inputs)
         tensors.update({t.name: t for t in (*inputs, Tensor(op.outputs[0], shape, dtype))})
     live = tuple(op.inputs[0] for op in steps)
     constants = {name: array for name, array in arrays.items() if name not in live}
     outputs = tuple(op.outputs[0] for op in steps)
     return Graph("layers", tensors, tuple(steps), live, outputs, constants), arrays
+
+
+def flash_of(layers: Sequence[Layer], target: Target) -> dict[str, int]:
+    """Bytes of a linked program of these layers, and of its constants."""
+    graph, _ = graph_of(layers, np.random.default_rng(20261121))
+    with tempfile.TemporaryDirectory(prefix="edgesmith-bench-") as folder:
+        compiled = bind_for(graph, target)
+        flash = firmware(compiled, Path(folder), roomy=True).flash_bytes
+    return {"flash_bytes": flash, "constant_bytes": constant_bytes(compiled.program)}
 
 
 def count(layers: Sequence[Layer], target: Target) -> list[dict[str, Any]]:
@@ -167,6 +193,9 @@ def count(layers: Sequence[Layer], target: Target) -> list[dict[str, Any]]:
         executed = int(instructions(classes))
         row = {"layer": op.name, "x": inputs[0].shape, "w": inputs[1].shape, "macs": macs, "instructions": executed}
         measured = {"per_mac": round(executed / macs, 3), "scratch_bytes": kernel.scratch_bytes if kernel else 0}
+        arrange = kernel.arrange.get(1) if kernel else None
+        stored = arrange(arrays[op.inputs[1]]) if arrange else arrays[op.inputs[1]]
+        measured["weight_bytes"] = int(stored.nbytes)
         rows.append({**row, **measured, "estimated_cycles": round(cycles(target, classes))})
     return rows
 
@@ -181,7 +210,33 @@ def measure(board: str) -> dict[str, Any]:
         macs, executed = totals["macs"], totals["instructions"]
         result[name] = {**totals, "per_mac": round(executed / macs, 3), "layers": rows}
         print(f"{board:16} {name:18} {executed / macs:.3f} instructions per multiply-accumulate", file=sys.stderr)
+    result["packed"] = packed(target)
+    result["packed_net"] = packed_net(target)
     return result
+
+
+def packed(target: Target) -> list[dict[str, Any]]:
+    """One row per layer of PACKED: instructions per multiply-accumulate and weight bytes by the bits of its weights."""
+    rows: dict[str, dict[str, Any]] = {layer.name: {"layer": layer.name} for layer in PACKED}
+    for bits in WIDTHS:
+        for layer, row in zip(PACKED, count([replace(layer, bits=bits) for layer in PACKED], target), strict=True):
+            own = rows[layer.name]
+            own.setdefault("per_mac", {})[str(bits)] = row["per_mac"]
+            own.setdefault("weight_bytes", {})[str(bits)] = row["weight_bytes"]
+            own.setdefault("scratch_bytes", {})[str(bits)] = row["scratch_bytes"]
+            own.setdefault("estimated_cycles", {})[str(bits)] = row["estimated_cycles"]
+    return list(rows.values())
+
+
+def packed_net(target: Target) -> dict[str, Any]:
+    """The layers of resnet8 with all weights of 8, 4 and 2 bits: flash and instructions."""
+    found: dict[str, Any] = {"net": "resnet8"}
+    for bits in WIDTHS:
+        layers = [replace(layer, bits=bits) for layer in resnet8()]
+        rows = count(layers, target)
+        macs, executed = (sum(row[key] for row in rows) for key in ("macs", "instructions"))
+        found[str(bits)] = {**flash_of(layers, target), "per_mac": round(executed / macs, 3)}
+    return found
 
 
 def main() -> None:

@@ -4,12 +4,14 @@ import ctypes
 import functools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from edgesmith.core import ops
+from edgesmith.core.formats import PerChannel
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.kernels.abi import FOLDER, Field, Kernel, select
 from edgesmith.toolchain import compile_library
@@ -37,9 +39,17 @@ def library(folder: str, sanitize: Sanitizer = None, flags: tuple[str, ...] = ()
     return ctypes.CDLL(str(built))
 
 
-def bind(op: Op, arrays: Sequence[np.ndarray], folder: str) -> tuple[Kernel, list[tuple[tuple[int, ...], str]]]:
-    """The kernel for an op on these inputs, and the shape and dtype of each output."""
+def bind(
+    op: Op, arrays: Sequence[np.ndarray], folder: str, bits: int = 8
+) -> tuple[Kernel, list[tuple[tuple[int, ...], str]]]:
+    """The kernel for an op on these inputs, and the shape and dtype of each output.
+
+    Args:
+        bits: that the format of the weight, input 1, states.
+    """
     inputs = [Tensor(f"x{i}", array.shape, str(array.dtype)) for i, array in enumerate(arrays)]
+    if bits < 8:
+        inputs[1] = replace(inputs[1], format=PerChannel((1.0,) * len(arrays[1]), bits=bits))
     made = ops.infer(op, tuple(inputs))
     outputs = [Tensor(f"y{i}", shape, dtype) for i, (shape, dtype) in enumerate(made)]
     kernel = select(op, inputs, outputs, (folder, "reference"))
@@ -55,14 +65,16 @@ def call(
     flags: tuple[str, ...] = (),
     over: int | None = None,
     before: int | None = None,
+    bits: int = 8,
 ) -> list[np.ndarray]:
     """Run one op in C and return its outputs; nothing beyond them or the scratch may have been written.
 
     Args:
         over: index of the input that the first output is written over.
         before: bytes by which the first output begins before the first input, in one block.
+        bits: of the weight, input 1.
     """
-    kernel, made = bind(op, arrays, folder)
+    kernel, made = bind(op, arrays, folder, bits)
     stored = [np.ascontiguousarray(kernel.arrange.get(i, np.asarray)(array)) for i, array in enumerate(arrays)]
     sizes = [int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in made]
     blocks = [_block(size) for size in sizes]
@@ -83,9 +95,9 @@ def call(
     return [b[:n].view(d).reshape(s) for b, n, (s, d) in zip(blocks, sizes, made, strict=True)]
 
 
-def scratch_in_c(op: Op, arrays: Sequence[np.ndarray], folder: str) -> tuple[int, int]:
+def scratch_in_c(op: Op, arrays: Sequence[np.ndarray], folder: str, bits: int = 8) -> tuple[int, int]:
     """Scratch bytes by Python's formula and by C's; a kernel without a C function needs none."""
-    kernel, _ = bind(op, arrays, folder)
+    kernel, _ = bind(op, arrays, folder, bits)
     function = getattr(library(folder), f"{kernel.function}_scratch", None)
     if function is None:
         return kernel.scratch_bytes, 0

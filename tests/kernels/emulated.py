@@ -16,12 +16,11 @@ from edgesmith.targets import load
 from edgesmith.toolchain import compile_firmware, compile_wasm
 from kernels.calling import CANARY, MARGIN, bind, sources, struct_of
 
+WEIGHTED = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8")
 # Kernel function (es_<name>) to the number of its arguments; the last is the scratch.
 KINDS = {
     **{f"max_pool2d_{dtype}": 4 for dtype in ("f32", "s8", "u8", "s16", "s32")},
-    "conv2d_s8": 8,
-    "depthwise_conv2d_s8": 8,
-    "linear_s8": 8,
+    **{f"{kind}{width}": 8 for kind in WEIGHTED for width in ("", "_w4", "_w2")},
     "matmul_s8": 5,
     "layer_norm_s8": 6,
     "rms_norm_s8": 6,
@@ -38,7 +37,12 @@ KINDS = {
     "mst_conv2d": 7,
     "mst_conv2d_s8": 9,
 }
-WITH_SCRATCH = ("conv2d_s8", "depthwise_conv2d_s8", "linear_s8", "matmul_s8", "binary_conv2d", "mst_conv2d")
+WITH_SCRATCH = (
+    *(f"{kind}{width}" for kind in WEIGHTED for width in ("", "_w4", "_w2")),
+    "matmul_s8",
+    "binary_conv2d",
+    "mst_conv2d",
+)
 RAM_BYTES = 1 << 20
 ROOM_BYTES = 1 << 19
 CALLS = """
@@ -112,13 +116,14 @@ class Board:
     ) -> None:
         self._emulator.close()
 
-    def call(self, op: Op, arrays: Sequence[np.ndarray], in_place: bool = False) -> np.ndarray:
+    def call(self, op: Op, arrays: Sequence[np.ndarray], in_place: bool = False, bits: int = 8) -> np.ndarray:
         """The op's output; nothing beyond it or the scratch may have been written, nor more scratch be asked for.
 
         Args:
             in_place: y is written where x was.
+            bits: of the weight, input 1.
         """
-        kernel, ((shape, dtype),) = bind(op, arrays, self._kernels)
+        kernel, ((shape, dtype),) = bind(op, arrays, self._kernels, bits)
         stored = [np.ascontiguousarray(kernel.arrange.get(i, np.asarray)(array)) for i, array in enumerate(arrays)]
         margin = bytes([CANARY]) * MARGIN
         count = int(np.prod(shape)) * np.dtype(dtype).itemsize

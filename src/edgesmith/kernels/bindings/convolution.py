@@ -1,12 +1,12 @@
 """Convolutions and linear layers on int8."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from edgesmith.core.graph import Op, Tensor
 from edgesmith.kernels.kernel import Binding, Call, Field, numbers
+from edgesmith.kernels.packing import channels_last, width_of
 from edgesmith.kernels.strides import broadcast_strides, merge, walk_fields
 
 Attrs = Mapping[str, Any]
@@ -35,9 +35,15 @@ def step_fields(attrs: Attrs) -> tuple[Field, ...]:
     return (*steps, *numbers(dilation_h=dilation_h, dilation_w=dilation_w))
 
 
-def channels_last(weight: np.ndarray) -> np.ndarray:
-    """(O, kh, kw, 1) to (kh, kw, O): neighbouring channels lie side by side."""
-    return np.ascontiguousarray(weight[..., 0].transpose(1, 2, 0))
+def _with_packed(weight: Tensor, call: Call) -> tuple[Call, ...]:
+    """The call on packed weights, where their format has so few bits, then the call on bytes.
+
+    Every folder that has a version of a packed kernel packs them in its own order.
+    """
+    width = width_of(weight.format)
+    if width is None:
+        return (call,)
+    return (replace(call, file=f"{call.file}_w{width}", function=f"{call.function}_w{width}"), call)
 
 
 def _conv2d_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
@@ -46,9 +52,10 @@ def _conv2d_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple
     struct = "es_conv2d_s8_params"
     channels = inputs[0].shape[3]
     if attrs["groups"] == channels and channels > 1:
-        arrange = {1: channels_last}
-        return (Call("depthwise_conv2d_s8", "es_depthwise_conv2d_s8", struct, fields, arrange=arrange),)
-    return (Call("conv2d_s8", "es_conv2d_s8", struct, fields),)
+        call = Call("depthwise_conv2d_s8", "es_depthwise_conv2d_s8", struct, fields, arrange={1: channels_last})
+    else:
+        call = Call("conv2d_s8", "es_conv2d_s8", struct, fields)
+    return _with_packed(inputs[1], call)
 
 
 def _conv_transpose2d_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Call, ...]:
@@ -60,7 +67,8 @@ def _linear_s8(op: Op, inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple
     out_features, in_features = inputs[1].shape
     rows = outputs[0].size // out_features
     sizes = numbers(rows=rows, in_features=in_features, out_features=out_features)
-    return (Call("linear_s8", "es_linear_s8", "es_linear_s8_params", (*sizes, *bounds(attrs))),)
+    call = Call("linear_s8", "es_linear_s8", "es_linear_s8_params", (*sizes, *bounds(attrs)))
+    return _with_packed(inputs[1], call)
 
 
 def matmul_fields(inputs: Tensors, outputs: Tensors, attrs: Attrs) -> tuple[Field, ...]:

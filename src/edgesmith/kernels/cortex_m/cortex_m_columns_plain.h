@@ -4,6 +4,8 @@
 
 #define UNUSED __attribute__((unused)) /* what only assembly reads */
 
+#if ES_BITS == 8
+
 #if defined(__ARM_ARCH_7M__)
 
 /* One activation of four pixels: 8 multiply-accumulates in 14 instructions. Loads lie together, where they overlap. */
@@ -139,36 +141,70 @@ static inline __attribute__((always_inline)) void es_sums(const uint32_t *x, con
     }
 }
 
-/* The pairs of channels from t->w to t->w_end, P pixels. Every shift is in [33, 54]. */
+#else
+
+/* Adds to sums A + c and B + c of P pixels; P is a constant wherever this is inlined. */
+static inline __attribute__((always_inline)) void es_code_sums(const uint32_t *x, const int8_t *w, int32_t words,
+                                                               int32_t P, uint32_t *a, uint32_t *b) {
+    const int16_t *lane = (const int16_t *)(const void *)x;
+    for (int32_t j = 0; j < words; j++, lane += 2 * P) {
+        for (int32_t i = 0; i < 2; i++) {
+            const int32_t codes = es_lane_codes(w, 2 * j + i), first = es_code_a(codes), second = es_code_b(codes);
+            for (int32_t p = 0; p < P; p++) {
+                a[p] += (uint32_t)(lane[2 * p + i] * first);
+                b[p] += (uint32_t)(lane[2 * p + i] * second);
+            }
+        }
+    }
+}
+
+#endif
+
+/* The pairs of channels from t->w to t->w_end, P pixels. Every channel is usual. */
 static inline __attribute__((always_inline)) void es_tile_of(const es_tile *t, int32_t P) {
-    const int32_t pair_bytes = 4 * t->words;
+    const int32_t pair_bytes = es_pair_bytes(t->words);
     int32_t o = 0;
     for (const int8_t *w = t->w; w < t->w_end; w += pair_bytes, o += 2) {
         const int32_t o_b = o + t->second;
         uint32_t sums[8], b[4];
-        uint32_t *a = sums, *s = sums + 4;
+        uint32_t *a = sums;
         for (int32_t p = 0; p < P; p++) {
             a[p] = (uint32_t)t->bias[o];
             b[p] = (uint32_t)t->bias[o_b];
         }
+#if ES_BITS == 8
+        uint32_t *s = sums + 4;
         for (int32_t done = 0; done < t->words; done += ES_CHUNK_WORDS) {
             const int32_t left = t->words - done, words = left < ES_CHUNK_WORDS ? left : ES_CHUNK_WORDS;
             for (int32_t p = 0; p < P; p++) s[p] = a[p];
             es_sums(t->x + done * P, w + 4 * done, words, P, a, s);
             for (int32_t p = 0; p < P; p++) b[p] += (uint32_t)((int32_t)(s[p] - a[p]) >> 8);
         }
-        const es_channel first = es_channel_of(t->multiplier[o], t->shift[o], t->y_zero);
-        const es_channel second = es_channel_of(t->multiplier[o_b], t->shift[o_b], t->y_zero);
+#else
         for (int32_t p = 0; p < P; p++) {
-            t->y[p * t->y_step + o_b] = es_channel_apply(second, (int32_t)b[p]);
-            t->y[p * t->y_step + o] = es_channel_apply(first, (int32_t)a[p]);
+            a[p] -= (uint32_t)t->carry[p];
+            b[p] -= (uint32_t)t->carry[p];
+        }
+        es_code_sums(t->x, w, t->words, P, a, b);
+#endif
+        const int32_t lift = es_lift_of(t->shift[o]), lift_b = es_lift_of(t->shift[o_b]);
+        const es_channel first = es_channel_of(t->multiplier[o], t->shift[o] + (uint32_t)lift, t->y_zero);
+        const es_channel second = es_channel_of(t->multiplier[o_b], t->shift[o_b] + (uint32_t)lift_b, t->y_zero);
+        for (int32_t p = 0; p < P; p++) {
+            t->y[p * t->y_step + o_b] = es_channel_apply(second, (int32_t)(b[p] << lift_b));
+            t->y[p * t->y_step + o] = es_channel_apply(first, (int32_t)(a[p] << lift));
         }
     }
 }
 
-static __attribute__((noinline, unused)) void es_tile4(const es_tile *t) { es_tile_of(t, 4); }
-static __attribute__((noinline, unused)) void es_tile2(const es_tile *t) { es_tile_of(t, 2); }
-static __attribute__((noinline, unused)) void es_tile1(const es_tile *t) { es_tile_of(t, 1); }
+static __attribute__((noinline, unused)) void ES_TILE(4)(const es_tile *t) { es_tile_of(t, 4); }
+static __attribute__((noinline, unused)) void ES_TILE(2)(const es_tile *t) { es_tile_of(t, 2); }
+static __attribute__((noinline, unused)) void ES_TILE(1)(const es_tile *t) { es_tile_of(t, 1); }
+
+/* sum and both lanes. */
+static inline uint32_t es_add_lanes(uint32_t lanes, uint32_t sum) {
+    return sum + (uint32_t)(int16_t)lanes + (uint32_t)(int16_t)(lanes >> 16);
+}
 
 /* Four activations as (x0,x2), (x1,x3). */
 static inline void es_widen4(const int8_t *x, uint32_t *even, uint32_t *odd) {

@@ -1,16 +1,26 @@
 /* Sums of one row of activations, read as it is, with two pairs of channels: a row that shares the weights with none
- * gains nothing from being widened into scratch first. Weights and sums are those of cortex_m_columns.h. */
+ * gains nothing from being widened into scratch first. Weights and sums are those of cortex_m_columns.h. Activations go
+ * by steps of ES_STEP, those of a word of weights. */
 #ifndef EDGESMITH_CORTEX_M_ROW_H
 #define EDGESMITH_CORTEX_M_ROW_H
 
 #include "cortex_m_columns.h"
 
-enum { ES_ROW_PAIRS = 2 };
+enum { ES_ROW_PAIRS = 2, ES_STEP = ES_BITS == 2 ? 8 : 4 };
 
 /* One pair's S and A over a part of the row. */
 typedef struct {
     uint32_t s, a;
 } es_row_sums;
+
+#if ES_BITS == 8
+
+/* What the offset of codes would add to each sum. */
+static inline uint32_t es_row_offset(const int8_t *x, int32_t n) {
+    (void)x;
+    (void)n;
+    return 0;
+}
 
 /* One lane of weights, a + 256 b. */
 static inline __attribute__((always_inline)) void es_row_lane(es_row_sums *sums, int32_t x, const int8_t *w) {
@@ -20,8 +30,8 @@ static inline __attribute__((always_inline)) void es_row_lane(es_row_sums *sums,
     sums->a += (uint32_t)(x * (int8_t)lane);
 }
 
-/* The fours of activations from x to end, with the pairs at w and w + w_step. */
-static __attribute__((noinline, unused)) void es_row_fours(const int8_t *x, const int8_t *end, const int8_t *w,
+/* The steps of activations from x to end, with the pairs at w and w + w_step. */
+static __attribute__((noinline, unused)) void es_row_steps(const int8_t *x, const int8_t *end, const int8_t *w,
                                                            int32_t w_step, es_row_sums *sums) {
 #if defined(__ARM_FEATURE_DSP)
     const int8_t *second = w + w_step;
@@ -76,20 +86,28 @@ static ES_COMPACT __attribute__((noinline, unused)) void es_row_rest(const int8_
     }
 }
 
-/* acc[2 i] and acc[2 i + 1]: sums A and B over n activations of the pair at w + i * w_step. */
-static inline void es_row_pairs(const int8_t *x, int32_t n, const int8_t *w, int32_t w_step, uint32_t *acc) {
+#else
+
+#include "cortex_m_row_packed.h"
+
+#endif
+
+/* acc[2 i] and acc[2 i + 1]: sums A and B over n activations of the pair at w + i * w_step. offset: es_row_offset. */
+static inline void es_row_pairs(const int8_t *x, int32_t n, const int8_t *w, int32_t w_step, uint32_t offset,
+                                uint32_t *acc) {
     for (int32_t i = 0; i < 2 * ES_ROW_PAIRS; i++) acc[i] = 0;
-    for (int32_t chunk = 2 * ES_CHUNK_WORDS; n > 0; n -= chunk) {
+    for (int32_t chunk = ES_BITS == 8 ? 2 * ES_CHUNK_WORDS : n; n > 0; n -= chunk) {
         es_row_sums sums[ES_ROW_PAIRS] = {{0, 0}, {0, 0}};
         if (n < chunk) chunk = n;
-        const int32_t fours = chunk & ~3;
-        if (fours > 0) es_row_fours(x, x + fours, w, w_step, sums);
-        x += fours;
-        w += 2 * fours;
-        if (fours < chunk) es_row_rest(x, chunk - fours, w, w_step, sums);
+        const int32_t steps = chunk & ~(ES_STEP - 1);
+        if (steps > 0) es_row_steps(x, x + steps, w, w_step, sums);
+        x += steps;
+        w += steps * ES_BITS / 4;
+        if (steps < chunk) es_row_rest(x, chunk - steps, w, w_step, sums);
         for (int32_t i = 0; i < ES_ROW_PAIRS; i++) {
-            acc[2 * i] += sums[i].a;
-            acc[2 * i + 1] += (uint32_t)((int32_t)(sums[i].s - sums[i].a) >> 8);
+            const uint32_t a = sums[i].a, above = sums[i].s - a - (offset << ES_BITS);
+            acc[2 * i] += a - offset;
+            acc[2 * i + 1] += (uint32_t)((int32_t)above >> ES_BITS);
         }
     }
 }

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
 
 from edgesmith.core.errors import BadInput
 from edgesmith.kernels.kernel import Value, Variant, raster_lead_bytes, rows_lead_bytes
+from edgesmith.kernels.packing import codes, pack_depthwise
 
-COLUMN_BYTES = 3072  # as in conv2d_s8.c
-BAND_BYTES = 3072  # as in depthwise_conv2d_s8.c
+COLUMN_BYTES = 3072  # as in cortex_m_convolve.h
+BAND_BYTES = 3072  # as in cortex_m_depthwise.h
 PRODUCT_BYTES = 2048  # as BLOCK_BYTES in matmul_s8.c
+LONGEST_SUM = 1 << 17  # products of codes
 PAD = -1
 
 
@@ -47,18 +50,54 @@ def pack_rows(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pairs[:, :, 0] + 256 * pairs[:, :, 1]).astype("<i2").view(np.int8)
 
 
-def pack_convolution(weight: np.ndarray, values: Mapping[str, Value]) -> np.ndarray:
-    """(O, kh, kw, C/groups) int8 to the order of conv2d_s8.c: (groups, pairs, bytes of two columns)."""
+def pack_codes(rows: np.ndarray, bits: int) -> np.ndarray:
+    """Pairs of channels in one stream of codes of 4 or 2 bits: words for 4 lanes of a + 16 b, or for 8 of a + 4 b.
+
+    Args:
+        rows: (groups, channels, lanes) int8; lanes fill whole words.
+
+    Returns:
+        int8 bytes: (groups, ceil(channels / 2), lanes * bits / 4).
+
+    Raises:
+        BadInput: a weight does not fit.
+    """
+    groups, channels, lanes = rows.shape
+    even = np.zeros((groups, channels + channels % 2, lanes), np.int8)
+    even[:, :channels] = rows
+    pairs = codes(even, bits).reshape(groups, -1, 2, lanes)
+    both = pairs[:, :, 0] | pairs[:, :, 1] << bits
+    halves = both.reshape(*both.shape[:2], -1, 4 // bits, 2, 2)  # words, halves of bytes, column words, lanes
+    places = (
+        halves.swapaxes(-1, -2).reshape(*halves.shape[:4], 4) << (4 * np.arange(4 // bits, dtype=np.uint8))[:, None]
+    )
+    return np.ascontiguousarray(np.bitwise_or.reduce(places, axis=3).reshape(groups, pairs.shape[1], -1)).view(np.int8)
+
+
+def pack_convolution(weight: np.ndarray, values: Mapping[str, Value], bits: int = 8) -> np.ndarray:
+    """(O, kh, kw, C/groups) int8 to the order of cortex_m_convolve.h: (groups, pairs, bytes of two columns)."""
     out, kernel_h, kernel_w, in_per = weight.shape
     run = kernel_w * in_per
     runs = np.zeros((out, kernel_h, run + 1), np.int8)  # the last is what PAD reads
     runs[:, :, :run] = weight.reshape(out, kernel_h, run)
-    return pack_rows(runs[:, :, lane_order(run)].reshape(integer(values, "groups"), -1, kernel_h * 2 * words_of(run)))
+    lanes = kernel_h * 2 * words_of(run)
+    rows = runs[:, :, lane_order(run)].reshape(integer(values, "groups"), -1, lanes)
+    if bits == 8:
+        return pack_rows(rows)
+    filled = np.zeros((*rows.shape[:2], 2 * whole_units(lanes // 2, bits)), np.int8)
+    filled[:, :, :lanes] = rows
+    return pack_codes(filled, bits)
 
 
-def pack_linear(weight: np.ndarray, values: Mapping[str, Value]) -> np.ndarray:
-    """(O, K) int8 to the order of linear_s8.c."""
-    return pack_convolution(weight[:, None, None, :], {"groups": 1})
+def pack_linear(weight: np.ndarray, values: Mapping[str, Value], bits: int = 8) -> np.ndarray:
+    """(O, K) int8 to the order of cortex_m_linear.h."""
+    return pack_convolution(weight[:, None, None, :], {"groups": 1}, bits)
+
+
+def whole_units(words: int, bits: int) -> int:
+    """Words of a column filled up to what a word of weights serves."""
+    unit = 8 // bits
+    return -(-words // unit) * unit
 
 
 def words_of(run: int) -> int:
@@ -71,10 +110,10 @@ def pixels_together(words: int) -> int:
     return 4 if 16 * words <= COLUMN_BYTES else 2
 
 
-def convolution_scratch_bytes(values: Mapping[str, Value]) -> int:
-    """es_conv2d_s8_scratch."""
+def convolution_scratch_bytes(values: Mapping[str, Value], bits: int = 8) -> int:
+    """es_conv2d_s8_scratch, and those of packed weights."""
     run = integer(values, "kernel_w") * (integer(values, "in_c") // integer(values, "groups"))
-    words = integer(values, "kernel_h") * words_of(run)
+    words = whole_units(integer(values, "kernel_h") * words_of(run), bits)
     return 4 * words * pixels_together(words) + (run + 3) // 4 * 4
 
 
@@ -85,7 +124,7 @@ def convolution_lead_bytes(values: Mapping[str, Value]) -> int | None:
 
 @dataclass(frozen=True)
 class Bands:
-    """How depthwise_conv2d_s8.c cuts its rows.
+    """How cortex_m_depthwise.h cuts its rows.
 
     Attributes:
         window_h: rows that a window reaches over.
@@ -99,7 +138,7 @@ class Bands:
 
 
 def bands_of(values: Mapping[str, Value]) -> Bands:
-    """geometry_of in depthwise_conv2d_s8.c."""
+    """geometry_of in cortex_m_depthwise.h."""
     kernel_w, dilation_w = integer(values, "kernel_w"), integer(values, "dilation_w")
     window_h = (integer(values, "kernel_h") - 1) * integer(values, "dilation_h") + 1
     out_even = (integer(values, "out_w") + 1) // 2 * 2
@@ -133,21 +172,52 @@ def depthwise_scratch_bytes(values: Mapping[str, Value]) -> int:
     return 8 * rows * bands.pitch + 4 * kernel_h * words_of(kernel_w)
 
 
-def rows_together(values: Mapping[str, Value]) -> int:
-    """Rows of linear_s8.c that share a pass over the weights."""
-    rows, words = integer(values, "rows"), words_of(integer(values, "in_features"))
+def rows_together(values: Mapping[str, Value], bits: int = 8) -> int:
+    """Rows of cortex_m_linear.h that share a pass over the weights."""
+    rows, words = integer(values, "rows"), whole_units(words_of(integer(values, "in_features")), bits)
     return 4 if rows >= 4 and 16 * words <= COLUMN_BYTES else 2 if rows >= 2 and 8 * words <= COLUMN_BYTES else 1
 
 
-def linear_scratch_bytes(values: Mapping[str, Value]) -> int:
-    """es_linear_s8_scratch: rows that share a pass; one alone is read as it is."""
-    together = rows_together(values)
-    return 4 * words_of(integer(values, "in_features")) * together if together > 1 else 0
+def linear_scratch_bytes(values: Mapping[str, Value], bits: int = 8) -> int:
+    """es_linear_s8_scratch, and those of packed weights: rows that share a pass; one alone is read as it is."""
+    together = rows_together(values, bits)
+    return 4 * whole_units(words_of(integer(values, "in_features")), bits) * together if together > 1 else 0
 
 
-def linear_lead_bytes(values: Mapping[str, Value]) -> int:
+def linear_lead_bytes(values: Mapping[str, Value], bits: int = 8) -> int:
     """A tile of rows is written after it was read."""
-    return rows_lead_bytes(values, rows_together(values))
+    return rows_lead_bytes(values, rows_together(values, bits))
+
+
+def sums_fit(values: Mapping[str, Value]) -> bool:
+    """Whether the sums of packed weights stay exact (cortex_m_columns.h): less than 2^17 products of at most 2^10."""
+    if "in_features" in values:
+        return integer(values, "in_features") < LONGEST_SUM
+    cells = integer(values, "kernel_h") * integer(values, "kernel_w")
+    return cells * integer(values, "in_c") // integer(values, "groups") < LONGEST_SUM
+
+
+def packed(bits: int) -> Mapping[str, Variant]:
+    """The kernels whose weights have 4 or 2 bits."""
+    convolution = Variant(
+        partial(convolution_scratch_bytes, bits=bits),
+        {1: partial(pack_convolution, bits=bits)},
+        suits=sums_fit,
+        lead_bytes=convolution_lead_bytes,
+    )
+    linear = Variant(
+        partial(linear_scratch_bytes, bits=bits),
+        {1: partial(pack_linear, bits=bits)},
+        suits=sums_fit,
+        lead_bytes=partial(linear_lead_bytes, bits=bits),
+    )
+    depthwise = Variant(
+        depthwise_scratch_bytes,
+        {1: lambda weight, values: pack_depthwise(weight, bits)},
+        in_place=depthwise_in_place,
+    )
+    named = {"conv2d_s8": convolution, "linear_s8": linear, "depthwise_conv2d_s8": depthwise}
+    return {f"{name}_w{bits}": variant for name, variant in named.items()}
 
 
 def matmul_scratch_bytes(values: Mapping[str, Value]) -> int:
@@ -186,6 +256,8 @@ VARIANTS: Mapping[str, Variant] = {
     "conv2d_s8": Variant(convolution_scratch_bytes, {1: pack_convolution}, lead_bytes=convolution_lead_bytes),
     "depthwise_conv2d_s8": Variant(depthwise_scratch_bytes, in_place=depthwise_in_place),
     "linear_s8": Variant(linear_scratch_bytes, {1: pack_linear}, lead_bytes=linear_lead_bytes),
+    **packed(4),
+    **packed(2),
     **dict.fromkeys(("max_pool2d", "avg_pool2d_s8"), Variant(lead_bytes=raster_lead_bytes)),
     "matmul_s8": Variant(matmul_scratch_bytes),
     "binary_conv2d": Variant(slices_scratch_bytes),

@@ -1,76 +1,10 @@
-/* linear_s8 for Cortex-M: rows of x are widened into scratch, two or four at a time, then multiplied by packed weights
- * (cortex_m_columns.h; the packing is in layout.py). A single row is read as it is and needs no scratch
- * (cortex_m_row.h). Bit-equal to reference/. */
-#include "cortex_m_columns.h"
-#include "cortex_m_row.h"
-#include "edgesmith_integer.h"
+/* linear_s8 for Cortex-M: cortex_m_linear.h. */
+#define ES_BITS 8
+#include "cortex_m_linear.h"
 
-/* Rows that share a pass over the weights, while their columns take at most this much. */
-#define COLUMN_BYTES 3072
-
-static int32_t words_of(const es_linear_s8_params *p) { return (p->in_features + 1) / 2; }
-
-static int32_t rows_together(const es_linear_s8_params *p) {
-    const int32_t words = words_of(p);
-    return p->rows >= 4 && 16 * words <= COLUMN_BYTES ? 4 : p->rows >= 2 && 8 * words <= COLUMN_BYTES ? 2 : 1;
-}
-
-size_t es_linear_s8_scratch(const es_linear_s8_params *p) {
-    const int32_t together = rows_together(p);
-    return together == 1 ? 0 : (size_t)(4 * words_of(p) * together);
-}
-
-/* The constants of all channels. */
-typedef struct {
-    const int32_t *bias, *multiplier;
-    const uint8_t *shift;
-} channels;
-
-/* n outputs from channel o on. */
-static void put(const es_linear_s8_params *p, const channels *c, int32_t o, int32_t n, const uint32_t *acc, int usual,
-                int8_t *y) {
-    for (int32_t i = o; i < o + n; i++, acc++) {
-        const int32_t sum = (int32_t)(*acc + (uint32_t)c->bias[i]);
-        y[i] = usual ? es_channel_apply(es_channel_of(c->multiplier[i], c->shift[i], p->y_zero), sum)
-                     : es_requant_any(sum, c->multiplier[i], c->shift[i], p->y_zero);
-    }
-}
-
-/* Four channels at a time; where only one pair is left, it runs as its own partner. */
-static void one_row(const es_linear_s8_params *p, const int8_t *x, const int8_t *w, const channels *c, int usual,
-                    int8_t *y) {
-    const int32_t pair_bytes = 4 * words_of(p);
-    uint32_t acc[2 * ES_ROW_PAIRS];
-    for (int32_t o = 0; o < p->out_features; o += 2 * ES_ROW_PAIRS, w += ES_ROW_PAIRS * pair_bytes) {
-        const int32_t left = p->out_features - o;
-        es_row_pairs(x, p->in_features, w, left > 2 ? pair_bytes : 0, acc);
-        put(p, c, o, left < 2 * ES_ROW_PAIRS ? left : 2 * ES_ROW_PAIRS, acc, usual, y);
-    }
-}
+size_t es_linear_s8_scratch(const es_linear_s8_params *p) { return scratch_of(p); }
 
 void es_linear_s8(const es_linear_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
                   const int32_t *multiplier, const uint8_t *shift, int8_t *y, void *scratch) {
-    const channels c = {b, multiplier, shift};
-    const int usual = es_shifts_are_usual(shift, p->out_features);
-    const int32_t together = rows_together(p);
-    es_tile t = {.y_step = p->out_features, .y_factor = 2 * p->y_zero + 1, .words = words_of(p), .y_zero = p->y_zero};
-    uint32_t *columns = scratch;
-    int32_t P;
-    for (int32_t row = 0; row < p->rows; row += P) {
-        const int8_t *from = x + row * p->in_features;
-        P = p->rows - row >= together ? together : p->rows - row >= 2 && together >= 2 ? 2 : 1;
-        t.y = y + row * p->out_features;
-        if (P == 1) {
-            one_row(p, from, w, &c, usual, t.y);
-            continue;
-        }
-        for (int32_t i = 0; i < P; i++) es_widen(from + i * p->in_features, p->in_features, columns + i, P);
-        es_tile_columns(&t, columns, P);
-        t.w = w;
-        t.bias = b;
-        t.multiplier = multiplier;
-        t.shift = shift;
-        es_tile_channels(&t, P, p->out_features, usual);
-    }
-    es_clamp_all(y, p->rows * p->out_features, p->low, p->high);
+    multiply(p, x, w, b, multiplier, shift, y, scratch);
 }

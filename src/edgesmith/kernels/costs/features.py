@@ -79,6 +79,7 @@ def features(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], kernel
         found |= _pool(values)
     elif "in_features" in values:
         found |= _convolution(_as_pixels(values), False)
+        found |= _lone_rows(values)
     if "b_row" in values:
         found |= _product(values, outputs[0].size)
     if "size" in values:
@@ -103,6 +104,20 @@ def _product(values: Mapping[str, Any], outputs: int) -> Features:
         "row_pairs": batch * math.ceil(rows / 2) * math.ceil(columns / block),
         "widened_rows": batch * rows * inner * math.ceil(columns / block),
         "widened_columns": batch * columns * inner,
+    }
+
+
+def _lone_rows(values: Mapping[str, int]) -> Features:
+    """A row of a linear layer that shares its weights with none: channels four at a time, activations beyond steps."""
+    rows, inside = values["rows"], values["in_features"]
+    lone = rows if inside > 2 * LONG_WINDOW else rows % 2
+    fours = lone * math.ceil(values["out_features"] / 4)
+    return {
+        "lone_inputs": lone * inside,
+        "channel_fours": fours,
+        "four_steps": fours * (inside // 4),
+        "rest_of_four": fours * (inside % 4),
+        "rest_of_eight": fours * (inside % 8),
     }
 
 

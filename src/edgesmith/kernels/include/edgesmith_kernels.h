@@ -15,6 +15,7 @@
 #include "edgesmith_float.h"
 #include "edgesmith_integer.h"
 #include "edgesmith_movement.h"
+#include "edgesmith_packed.h"
 #include "edgesmith_sequence.h"
 
 #endif

@@ -1,36 +1,9 @@
 /* conv2d_s8 in plain C: the oracle. Shapes and layout: edgesmith_integer.h; arithmetic: docs/numbers.md. */
-#include "edgesmith_fixed.h"
-#include "edgesmith_integer.h"
+#include "reference_window.h"
 
 size_t es_conv2d_s8_scratch(const es_conv2d_s8_params *p) {
     (void)p;
     return 0;
-}
-
-/* Sum of one kernel cell over the n channels of a group; outside x every channel reads as x_zero. */
-static uint32_t dot(const int8_t *x, const int8_t *w, int32_t n, int32_t x_zero) {
-    uint32_t sum = 0;
-    if (x != NULL) {
-        for (int32_t c = 0; c < n; c++) sum += (uint32_t)(x[c] * w[c]);
-    } else {
-        for (int32_t c = 0; c < n; c++) sum += (uint32_t)(x_zero * w[c]);
-    }
-    return sum;
-}
-
-/* Sum over the window whose first cell is (y0, x0), for weights w of one output channel. */
-static uint32_t window(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, int32_t y0, int32_t x0) {
-    const int32_t n = p->in_c / p->groups;
-    uint32_t sum = 0;
-    for (int32_t ky = 0; ky < p->kernel_h; ky++) {
-        const int32_t iy = y0 + ky * p->dilation_h;
-        for (int32_t kx = 0; kx < p->kernel_w; kx++, w += n) {
-            const int32_t ix = x0 + kx * p->dilation_w;
-            const int inside = iy >= 0 && iy < p->in_h && ix >= 0 && ix < p->in_w;
-            sum += dot(inside ? x + (iy * p->in_w + ix) * p->in_c : NULL, w, n, p->x_zero);
-        }
-    }
-    return sum;
 }
 
 void es_conv2d_s8(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
@@ -42,7 +15,7 @@ void es_conv2d_s8(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w
         for (int32_t ox = 0; ox < p->out_w; ox++) {
             const int32_t y0 = oy * p->stride_h - p->pad_top, x0 = ox * p->stride_w - p->pad_left;
             for (int32_t o = 0; o < p->out_c; o++) {
-                const uint32_t sum = window(p, x + o / out_per * in_per, w + o * taps, y0, x0);
+                const uint32_t sum = es_window(p, x + o / out_per * in_per, w + o * taps, y0, x0);
                 const int32_t acc = es_signed((uint32_t)b[o] + sum);
                 *y++ = es_clamp8(p->y_zero + es_requant(acc, multiplier[o], shift[o]), p->low, p->high);
             }

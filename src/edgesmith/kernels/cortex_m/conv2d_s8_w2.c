@@ -1,0 +1,10 @@
+/* conv2d_s8 with weights of two bits for Cortex-M: cortex_m_convolve.h. */
+#define ES_BITS 2
+#include "cortex_m_convolve.h"
+
+size_t es_conv2d_s8_w2_scratch(const es_conv2d_s8_params *p) { return scratch_of(p); }
+
+void es_conv2d_s8_w2(const es_conv2d_s8_params *p, const int8_t *x, const int8_t *w, const int32_t *b,
+                     const int32_t *multiplier, const uint8_t *shift, int8_t *y, void *scratch) {
+    convolve(p, x, w, b, multiplier, shift, y, scratch);
+}
