@@ -7,6 +7,7 @@ from edgesmith.compress.quantize.i_vit import i_vit
 from edgesmith.compress.quantize.lsq import lsq
 from edgesmith.compress.quantize.mixed import mixed
 from edgesmith.compress.quantize.ptq import ptq
+from edgesmith.compress.quantize.qfx import qfx
 from edgesmith.compress.quantize.quantune import quantune
 
-METHODS = (ptq, lsq, bitnet, i_vit, i_segmenter, mixed, quantune, gaqat)
+METHODS = (ptq, lsq, bitnet, i_vit, i_segmenter, mixed, quantune, gaqat, qfx)

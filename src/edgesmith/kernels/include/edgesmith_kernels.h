@@ -16,5 +16,6 @@
 #include "edgesmith_integer.h"
 #include "edgesmith_movement.h"
 #include "edgesmith_sequence.h"
+#include "edgesmith_shift_add.h"
 
 #endif
