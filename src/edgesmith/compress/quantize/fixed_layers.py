@@ -35,7 +35,7 @@ def as_layers(graph: Graph, raw: Mapping[str, PerTensor]) -> Graph:
 
 
 def element_wise(graph: Graph) -> tuple[str, ...]:
-    """What batch norms read and multiply by, in a graph of `as_layers`: tensors and weights of 1x1 cells of one channel."""
+    """What batch norms read and multiply by, in a graph of `as_layers`: they are convolutions of one cell each."""
     found: list[str] = []
     for op in graph.ops:
         if op.kind == "conv2d" and graph.tensors[op.inputs[1]].shape[1:] == (1, 1, 1):
@@ -51,7 +51,7 @@ def _norm(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, objec
 
 
 def _mean(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, object]] | None:
-    """Weights of 1/n over the cells of a mean whose n is no power of two; others are shifts already."""
+    """Weights of 1/n over the n cells of a mean."""
     attrs, (_, height, width, channels) = attrs_of(op), graph.tensors[op.inputs[0]].shape
     if op.kind == "reduce_mean" and tuple(attrs["axes"]) == (ROWS, COLUMNS) and attrs["keepdims"]:  # type: ignore[arg-type]
         kernel, window = (height, width), {}
@@ -59,10 +59,11 @@ def _mean(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, objec
         kernel, window = attrs["kernel"], {"stride": attrs["stride"]}  # type: ignore[assignment]
     else:
         return None
-    n = kernel[0] * kernel[1]
-    if n & (n - 1) == 0:
-        return None
-    return np.full((channels, *kernel, 1), 1 / n, np.float32), np.zeros(channels, np.float32), window
+    return (
+        np.full((channels, *kernel, 1), 1 / (kernel[0] * kernel[1]), np.float32),
+        np.zeros(channels, np.float32),
+        window,
+    )
 
 
 def _with_layer(graph: Graph, op: Op, w: np.ndarray, b: np.ndarray, window: dict[str, object]) -> Graph:

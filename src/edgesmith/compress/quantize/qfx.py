@@ -32,7 +32,7 @@ CANDIDATES = 3  # binary points tried for a weight, from the one that clips noth
 @method(
     Card(
         name="qfx",
-        does="trains a net in fixed point: a binary point per tensor, learned; with `terms`, weights of few powers of two",
+        does="trains a net in fixed point, a learned binary point per tensor; or with weights of few powers of two",
         source=Source("Dai et al.", 2024, "arXiv:2401.17544"),
         claims=(
             Claim("a cast is round, saturate, shift back", test="test_a_cast_is_that_of_the_paper"),
@@ -48,9 +48,10 @@ CANDIDATES = 3  # binary points tried for a weight, from the one that clips noth
             "an FPGA, HLS and its DSP blocks: the program is C, on processors",
             "wrap-around at overflow and other roundings: values saturate, halves go up",
             "statistics of the batch in batch norms: they train as the scale and shift of inference",
-            "softmax, GELU and layer norm of a transformer are this project's integer forms: their module agrees with the "
-            "program closely, not bit for bit",
-            "the paper's text was not at hand beyond its abstract and summaries: rates and first binary points are ours",
+            "softmax, GELU and layer norm of a transformer are this project's integer forms: a module with them agrees "
+            "with its program closely, not bit for bit, and its products of activations keep their multiplications",
+            "the paper had not been at hand beyond abstract and summaries: rates and first binary points are ours",
+            "greedy choice of a weight's ones: the nearest sum is taken",
         ),
     )
 )

@@ -42,6 +42,7 @@ void es_shift_add_conv2d_s8(const es_shift_add_conv2d_s8_params *p, const int8_t
                             for (int32_t c = 0; c < p->in_per; c++) {
                                 sum += product(cell != NULL ? cell[c] : p->x_zero, *code++);
                             }
+                            __asm__("" : "+r"(code)); /* else compilers find where a row of codes ends by a product */
                         }
                     }
                     *y++ = es_clamp8((int64_t)rounded(es_signed(sum), p->shift) + p->y_zero, p->low, p->high);
