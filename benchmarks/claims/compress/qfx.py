@@ -1,12 +1,13 @@
 """QFX's claims (arXiv:2401.17544): 4 to 6 bits above rounding, C equal to the module, layers without multiplications.
 
 fashion-resnet20 and fashion-vit with their shipped weights; three seeds, each of the training in fixed point (1,024
-images once, in batches of 32). Batch norms stay layers of their own. Accuracy is that of the module on 1,000 test images,
-which the compiled C repeats byte for byte (checked on all of them). Rounding is that of the same fixed point without
-training, and `ptq` with affine formats and scales per channel, batch norms folded. Criteria, fixed before the run: the
-trained net above the better of the two, at 4 and at 6 bits; every output of C equal to the module's, and on
-digits-resnet over the whole test split; there too, weights of two powers of two within a point of any weights of
-4 bits, and no multiplication in convolutions, linear layers, batch norms, means and sums of the linked program.
+images once, in batches of 32). Batch norms stay layers of their own. Accuracy is that of the module on 1,000 test
+images, which the compiled C repeats byte for byte (checked on all of them, at 4 bits). Rounding is that of the same
+fixed point without training, and `ptq` with affine formats and scales per channel, batch norms folded. Criteria, fixed
+before the run: the trained net above the better of the two, at 4 and at 6 bits; every output of C equal to the
+module's, and on digits-resnet over the whole test split; there too, weights of two powers of two within a point of any
+weights of 4 bits, and no multiplication in convolutions, linear layers, batch norms, means and sums of the linked
+program.
 """
 
 import sys
@@ -48,9 +49,9 @@ Series = dict[str, list[float]]
 
 def shortened(task: Task) -> Task:
     """Fewer samples to calibrate and test on."""
-    fewer = {name: Split(part.inputs[:count], part.labels[:count])
-             for name, part, count in (("calibration", task.calibration, CALIBRATE), ("test", task.test, TEST))}  # fmt: skip
-    return replace(task, **fewer)
+    calibration, test = (Split(part.inputs[:count], part.labels[:count])
+                         for part, count in ((task.calibration, CALIBRATE), (task.test, TEST)))  # fmt: skip
+    return replace(task, calibration=calibration, test=test)
 
 
 def program(module: torch.nn.Module) -> Graph:

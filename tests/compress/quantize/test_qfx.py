@@ -48,7 +48,7 @@ def test_a_binary_point_moves_by_whole_places():
     quantizer = FixedPoint(Place(("x",), PerTensor(0.5, -8, bits=4)))
     with torch.no_grad():
         quantizer.moved.fill_(1.6 / REACH)
-    assert quantizer.fraction() == 3 and float(quantizer.step()) == 0.125
+    assert quantizer.fraction() == 3 and float(quantizer.step().detach()) == 0.125
     assert quantizer.format(None) == PerTensor(0.125, -8, bits=4)
 
 

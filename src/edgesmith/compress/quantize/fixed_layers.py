@@ -7,7 +7,7 @@ import numpy as np
 
 from edgesmith.compress.quantize.normalization import normalization
 from edgesmith.core.formats import PerTensor
-from edgesmith.core.graph import Graph, Op, Tensor
+from edgesmith.core.graph import Attr, Graph, Op, Tensor
 from edgesmith.core.ops import attrs_of
 from edgesmith.lower.canonical import canonical
 
@@ -43,14 +43,14 @@ def element_wise(graph: Graph) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _norm(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, object]] | None:
+def _norm(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, Attr]] | None:
     scale, shift = (graph.constants.get(name) for name in op.inputs[1:])
     if scale is None or shift is None:
         return None
     return scale.reshape(-1, 1, 1, 1), shift, {}
 
 
-def _mean(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, object]] | None:
+def _mean(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, Attr]] | None:
     """Weights of 1/n over the n cells of a mean."""
     attrs, (_, height, width, channels) = attrs_of(op), graph.tensors[op.inputs[0]].shape
     if op.kind == "reduce_mean" and tuple(attrs["axes"]) == (ROWS, COLUMNS) and attrs["keepdims"]:  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def _mean(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, objec
     )
 
 
-def _with_layer(graph: Graph, op: Op, w: np.ndarray, b: np.ndarray, window: dict[str, object]) -> Graph:
+def _with_layer(graph: Graph, op: Op, w: np.ndarray, b: np.ndarray, window: dict[str, Attr]) -> Graph:
     """The graph with a depthwise convolution in the op's place."""
     names = (f"{op.outputs[0]}.weight", f"{op.outputs[0]}.bias")
     arrays = {names[0]: np.ascontiguousarray(w, np.float32), names[1]: np.ascontiguousarray(b, np.float32)}

@@ -147,6 +147,7 @@ class FixedPoint(nn.Module):
         self.moved = nn.Parameter(torch.zeros(()))
         self.terms = terms if place.weight is not None else 0
         sums = k_hot(np.arange(self.low, self.high + 1), self.terms) if self.terms else np.zeros(0)
+        self.nearest: Tensor
         self.register_buffer("nearest", torch.tensor(sums, dtype=torch.float32), persistent=False)
 
     def fraction(self) -> int:
