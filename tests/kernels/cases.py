@@ -51,7 +51,7 @@ def shift_add_conv(rng: Rng) -> Case:
     x, w, groups = conv_shapes(rng, str(rng.choice(["any", "depthwise", "pointwise", "plain"])))
     codes = rng.integers(0, 256, w).astype(np.uint8)
     bias = rng.integers(-(1 << 14), 1 << 14, w[0]).astype(np.int32)
-    attrs = {**window_attrs(rng, w[1:3]), "groups": groups, "shift": size(rng, 0, 14), "x_zero": zero(rng)}
+    attrs = {**window_attrs(rng, w[1:3]), "groups": groups, "shift": int(rng.integers(-3, 15)), "x_zero": zero(rng)}
     return case("shift_add_conv2d_s8", [s8(rng, *x), codes, bias], **attrs, **bounds(rng))
 
 

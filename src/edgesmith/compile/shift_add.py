@@ -9,7 +9,7 @@ from edgesmith.core.ops import attrs_of
 from edgesmith.core.ops.shift_add import encode
 
 UNIT_BITS = 30  # a requantization by 2^-n has the multiplier 2^30 and the shift 30 + n
-MOST_SHIFT = 31
+LEAST_SHIFT, MOST_SHIFT = -8, 31
 
 
 def shift_add(graph: Graph) -> Graph:
@@ -31,7 +31,7 @@ def _layer(graph: Graph, op: Op) -> Graph:
     weights, shifts = graph.constants[w], graph.constants[shift].astype(int) - UNIT_BITS
     codes = encode(weights)
     by_one = (graph.constants[multiplier] == 1 << UNIT_BITS).all() and len(set(shifts.tolist())) == 1
-    if codes is None or not by_one or not 0 <= shifts[0] <= MOST_SHIFT:
+    if codes is None or not by_one or not LEAST_SHIFT <= shifts[0] <= MOST_SHIFT:
         return graph
     attrs: dict[str, Attr] = {**op.attrs, "shift": int(shifts[0])}
     if op.kind == "conv2d_s8":

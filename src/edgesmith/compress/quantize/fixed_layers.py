@@ -54,7 +54,7 @@ def _mean(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, Attr]
     """Weights of 1/n over the n cells of a mean."""
     attrs, (_, height, width, channels) = attrs_of(op), graph.tensors[op.inputs[0]].shape
     if op.kind == "reduce_mean" and tuple(attrs["axes"]) == (ROWS, COLUMNS) and attrs["keepdims"]:  # type: ignore[arg-type]
-        kernel, window = (height, width), {}
+        kernel, window = (height, width), dict[str, Attr]()
     elif op.kind == "avg_pool2d" and not any(attrs["padding"]) and attrs["dilation"] == (1, 1):  # type: ignore[arg-type]
         kernel, window = attrs["kernel"], {"stride": attrs["stride"]}  # type: ignore[assignment]
     else:

@@ -25,7 +25,7 @@ from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
 
 TUNE = Recipe(epochs=2, batch=128, learning_rate=1e-3, weight_decay=1e-4, train_samples=8192)  # our measurement
-REACH = 40.0  # binary places that a parameter moves per unit: at a rate of 1e-3 one place in 13 steps that agree (ours)
+REACH = 10.0  # binary places that a parameter moves per unit: at a rate of 1e-3 one place in 50 steps that agree (ours)
 CANDIDATES = 3  # binary points tried for a weight, from the one that clips nothing on
 
 

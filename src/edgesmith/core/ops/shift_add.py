@@ -13,7 +13,7 @@ from edgesmith.core.ops.spec import Attribute, Attrs, OpSpec, Shapes, need
 
 MOST_TERMS = 2
 TERM_BITS = 4  # of a code: a sign, and an exponent plus one; 0 for no term
-SHIFT = {"shift": Attribute(int, low=0, high=31)}
+SHIFT = {"shift": Attribute(int, low=-8, high=31)}  # below zero to the left
 ADD_SHIFT = {"shift": Attribute(int, low=0, high=30)}
 LEFT = Attribute(int, 0, 0, 20)  # (255 << 20) * 2 + 2^29 stays within int32
 
@@ -61,7 +61,9 @@ def decode(codes: np.ndarray) -> np.ndarray:
 def _run_conv(arrays: Sequence[np.ndarray], attrs: Attrs) -> list[np.ndarray]:
     x, codes, b = arrays
     acc = conv._accumulate(x, decode(codes), attrs, attrs["x_zero"]).astype(np.int64) + b
-    return [clamp(rshift(acc, attrs["shift"]) + attrs["y_zero"], attrs["low"], attrs["high"])[None]]
+    shift = attrs["shift"]
+    scaled = acc << -shift if shift < 0 else rshift(acc, shift)
+    return [clamp(scaled + attrs["y_zero"], attrs["low"], attrs["high"])[None]]
 
 
 def _infer_add(inputs: Sequence[Tensor], attrs: Attrs) -> Shapes:

@@ -15,8 +15,9 @@ static inline uint32_t product(int32_t v, uint32_t code) {
     return term((uint32_t)v, code & 15u) + term((uint32_t)v, code >> 4);
 }
 
-/* v / 2^n, halves up, for any v: no carry leaves 32 bits. */
-static inline int32_t rounded(int32_t v, int32_t n) {
+/* v / 2^n, halves up, for any v: no carry leaves 32 bits; v * 2^-n for n below zero. */
+static inline int64_t rounded(int32_t v, int32_t n) {
+    if (n < 0) return (int64_t)((uint64_t)(int64_t)v << -n);
     return n == 0 ? v : (v >> n) + ((v >> (n - 1)) & 1);
 }
 
@@ -45,7 +46,7 @@ void es_shift_add_conv2d_s8(const es_shift_add_conv2d_s8_params *p, const int8_t
                             __asm__("" : "+r"(code)); /* else compilers find where a row of codes ends by a product */
                         }
                     }
-                    *y++ = es_clamp8((int64_t)rounded(es_signed(sum), p->shift) + p->y_zero, p->low, p->high);
+                    *y++ = es_clamp8(rounded(es_signed(sum), p->shift) + p->y_zero, p->low, p->high);
                 }
             }
         }
