@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -52,18 +53,17 @@ def _norm(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, Attr]
 
 def _mean(graph: Graph, op: Op) -> tuple[np.ndarray, np.ndarray, dict[str, Attr]] | None:
     """Weights of 1/n over the n cells of a mean."""
-    attrs, (_, height, width, channels) = attrs_of(op), graph.tensors[op.inputs[0]].shape
-    if op.kind == "reduce_mean" and tuple(attrs["axes"]) == (ROWS, COLUMNS) and attrs["keepdims"]:  # type: ignore[arg-type]
-        kernel, window = (height, width), dict[str, Attr]()
-    elif op.kind == "avg_pool2d" and not any(attrs["padding"]) and attrs["dilation"] == (1, 1):  # type: ignore[arg-type]
-        kernel, window = attrs["kernel"], {"stride": attrs["stride"]}  # type: ignore[assignment]
+    attrs: dict[str, Any] = attrs_of(op)
+    _, height, width, channels = graph.tensors[op.inputs[0]].shape
+    window: dict[str, Attr] = {}
+    if op.kind == "reduce_mean" and tuple(attrs["axes"]) == (ROWS, COLUMNS) and attrs["keepdims"]:
+        kernel = (height, width)
+    elif op.kind == "avg_pool2d" and not any(attrs["padding"]) and attrs["dilation"] == (1, 1):
+        kernel, window = attrs["kernel"], {"stride": attrs["stride"]}
     else:
         return None
-    return (
-        np.full((channels, *kernel, 1), 1 / (kernel[0] * kernel[1]), np.float32),
-        np.zeros(channels, np.float32),
-        window,
-    )
+    weights = np.full((channels, *kernel, 1), 1 / (kernel[0] * kernel[1]), np.float32)
+    return weights, np.zeros(channels, np.float32), window
 
 
 def _with_layer(graph: Graph, op: Op, w: np.ndarray, b: np.ndarray, window: dict[str, Attr]) -> Graph:
