@@ -2,7 +2,7 @@
 
 fashion-resnet20 and fashion-vit with their shipped weights; three seeds, each of the training in fixed point (1,024
 images once, in batches of 32). Batch norms stay layers of their own. Accuracy is that of the module on 1,000 test
-images, which the compiled C repeats byte for byte (checked on all of them, at 4 bits). Rounding is that of the same
+images, which the compiled C is compared with output by output (on all of them, at 4 bits). Rounding is that of the same
 fixed point without training, and `ptq` with affine formats and scales per channel, batch norms folded. Criteria, fixed
 before the run: the trained net above the better of the two, at 4 and at 6 bits; every output of C equal to the
 module's, and on digits-resnet over the whole test split; there too, weights of two powers of two within a point of any
@@ -42,8 +42,14 @@ TUNE = Recipe(epochs=1, batch=32, learning_rate=5e-4, weight_decay=1e-4, train_s
 CALIBRATE, TEST = 256, 1000
 BOARD = "nucleo-l4r5zi"
 NETS = ("fashion-resnet20", "fashion-vit")
-SHORT = "32 steps are few: what rounding lost is not all learned back"
-FORMS = "softmax, GELU and layer norm are integer forms, which the module's floats only come close to"
+SHORT = (
+    "no cause established: at 6 bits rounding is already close to float, and this short training (32 steps) did not "
+    "pass it; fashion-vit fell below its own start in fixed point (0.892)"
+)
+FORMS = (
+    "softmax, GELU and layer norm are integer forms, which the module computes in floats: outputs differ by some steps; "
+    "untrained, C and module name the same class for 96% (4 bits) and 99% (6 bits) of 1,000 images"
+)
 
 Series = dict[str, list[float]]
 
@@ -128,7 +134,7 @@ def main() -> None:
                  "test accuracy", "at most a point below", free["any"], free["sums"],
                  lambda base, ours: ours >= base - 0.01, SHORT),
         compared("multiply instructions in layers of the linked program", "no DSP blocks", "instructions", "none",
-                 free["multiplying"], free["left_layers"], lambda _, ours: ours == 0),
+                 free["multiplying_layers"], free["left_layers"], lambda _, ours: ours == 0),
         compared("multiply instructions in the whole program", "no DSP blocks", "instructions", "none",
                  free["multiplying"], free["left"], lambda _, ours: ours == 0,
                  "address arithmetic of the lookup that takes in the picture and of data movement"),
