@@ -47,7 +47,7 @@ SHORT = (
     "pass it; fashion-vit fell below its own start in fixed point (0.892)"
 )
 FORMS = (
-    "softmax, GELU and layer norm are integer forms, which the module computes in floats: outputs differ by some steps; "
+    "softmax, GELU and layer norm are integer forms, which the module computes in floats: outputs differ by steps; "
     "untrained, C and module name the same class for 96% (4 bits) and 99% (6 bits) of 1,000 images"
 )
 

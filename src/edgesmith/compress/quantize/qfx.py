@@ -19,7 +19,7 @@ from edgesmith.core.formats import Format, PerChannel, PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops.shift_add import MOST_TERMS, k_hot
 from edgesmith.core.task import Task
-from edgesmith.lower import Lifted, lift, lower, with_normalize
+from edgesmith.lower import Lifted, lift, lower, raw_tensor, with_normalize
 from edgesmith.lower.fake_quantize import format_of, settings
 from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
@@ -52,8 +52,8 @@ CANDIDATES = 3  # binary points tried for a weight, from the one that clips noth
             "wrap-around at overflow and other roundings: values saturate, halves go up",
             "statistics of the batch in batch norms: they train as the scale and shift of inference",
             "softmax, GELU and layer norm of a transformer are this project's integer forms: a module with them and "
-            "its program differ by some steps of the output, and its products of activations keep their multiplications",
-            "the paper had not been at hand beyond abstract and summaries: rates and first binary points are ours",
+            "its program differ by steps of the output, and its products of activations keep their multiplications",
+            "the paper was not read beyond its abstract and summaries: rates and first binary points are ours",
             "greedy choice of a weight's ones: the nearest sum is taken",
         ),
     )
@@ -104,7 +104,7 @@ def in_fixed_point(module: nn.Module, task: Task, bits: tuple[int, int, int], ca
         bits: of weights, of activations, of what is element-wise.
     """
     samples = task.calibration.inputs
-    example = (torch.from_numpy(samples[:1]).float(),)
+    example = (raw_tensor(samples[:1]),)
     graph = lower(with_normalize(module, task.normalize), example, fold=False)
     graph = as_layers(graph, raw_formats(graph, samples))
     own = {**dict.fromkeys(element_wise(graph), bits[2]), **first_and_last(graph)}
