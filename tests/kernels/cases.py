@@ -47,6 +47,21 @@ def conv_s8(rng: Rng) -> Case:
     return _integer_conv(rng, "conv2d_s8", x, w, {**window_attrs(rng, w[1:3]), "groups": groups})
 
 
+def shift_add_conv(rng: Rng) -> Case:
+    x, w, groups = conv_shapes(rng, str(rng.choice(["any", "depthwise", "pointwise", "plain"])))
+    codes = rng.integers(0, 256, w).astype(np.uint8)
+    bias = rng.integers(-(1 << 14), 1 << 14, w[0]).astype(np.int32)
+    attrs = {**window_attrs(rng, w[1:3]), "groups": groups, "shift": int(rng.integers(-3, 15)), "x_zero": zero(rng)}
+    return case("shift_add_conv2d_s8", [s8(rng, *x), codes, bias], **attrs, **bounds(rng))
+
+
+def shift_add(rng: Rng) -> Case:
+    shape = (size(rng), size(rng, 1, 50))
+    scale = {"a_left": size(rng, 0, 20), "b_left": size(rng, 0, 20), "shift": size(rng, 0, 30)}
+    zeros = {"a_zero": zero(rng), "b_zero": zero(rng)}
+    return case("shift_add_s8", [s8(rng, *shape), s8(rng, *shape)], **zeros, **scale, **bounds(rng))
+
+
 def conv_transpose_s8(rng: Rng) -> Case:
     x, w, groups = conv_shapes(rng, "any")
     return _integer_conv(rng, "conv_transpose2d_s8", x, w, {**window_attrs(rng, w[1:3], 0), "groups": groups})
@@ -422,6 +437,8 @@ INTEGER: Mapping[str, Maker] = {
     "linear_s8": linear_s8,
     "matmul_s8": matmul_s8,
     "add_s8": binary_s8("add_s8", short_scale),
+    "shift_add_conv2d_s8": shift_add_conv,
+    "shift_add_s8": shift_add,
     "mul_s8": binary_s8("mul_s8", lambda rng: scaled(rng, 2.0**-7)),
     "div_s8": binary_s8("div_s8", division_scale),
     "rescale_s8": rescale_s8,

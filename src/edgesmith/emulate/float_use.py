@@ -33,7 +33,7 @@ def float_use(firmware: Firmware) -> tuple[str, ...]:
     functions = sorted((s.address, s.name) for s in firmware.symbols.values() if s.kind == "function")
     found = [f"{name}: a helper that computes floats" for _, name in functions if HELPER.fullmatch(name)]
     with firmware.elf.open("rb") as file:
-        for base, code in _code(ELFFile(file)):
+        for base, code in code_of(ELFFile(file)):
             for address, _, mnemonic, operands in engine.disasm_lite(code, base):
                 if mnemonic.startswith("v"):
                     name = next((n for start, n in reversed(functions) if start <= address), "?")
@@ -41,7 +41,7 @@ def float_use(firmware: Firmware) -> tuple[str, ...]:
     return tuple(line for line in found if not line.startswith(STARTUP))
 
 
-def _code(image: Any) -> Iterator[tuple[int, bytes]]:
+def code_of(image: Any) -> Iterator[tuple[int, bytes]]:
     """(address, bytes) of each stretch of instructions: mapping symbols tell them from the constants between."""
     marks = sorted(
         (s["st_value"] & ~1, s.name[:2])

@@ -14,6 +14,7 @@ from edgesmith.kernels.bindings import (
     integer,
     movement,
     sequence,
+    shift_add,
     window,
 )
 from edgesmith.kernels.bindings.movement import item_bytes
@@ -33,6 +34,7 @@ BINDINGS: Mapping[str, Binding] = {
     **classical.BINDINGS,
     **coded.BINDINGS,
     **binary.BINDINGS,
+    **shift_add.BINDINGS,
 }
 
 

@@ -15,6 +15,8 @@ from edgesmith.training.recipe import Augment, Recipe
 from edgesmith.training.state import load_state, save_state
 
 BatchLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # (outputs, model inputs, labels) to a scalar
+# (the loss of the batch, anew at each call; the optimizer) to the loss: changes the parameters once.
+Step = Callable[[Callable[[], Tensor], torch.optim.Optimizer], Tensor]
 
 WARM_UP = 0.1  # share of all steps
 
@@ -27,6 +29,15 @@ class Run:
     progress: Callable[[int, float], None] = lambda epoch, loss: None
 
 
+def descend(loss_of_batch: Callable[[], Tensor], optimizer: torch.optim.Optimizer) -> Tensor:
+    """One step down the gradient of a batch; returns its loss."""
+    loss = loss_of_batch()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def train_module(
     module: nn.Module,
     task: Task,
@@ -35,6 +46,7 @@ def train_module(
     state_file: Path | None = None,
     progress: Callable[[int, float], None] = lambda epoch, loss: None,
     batch_loss: BatchLoss | None = None,
+    step: Step = descend,
 ) -> nn.Module:
     """Train `module` in place and return it in eval mode.
 
@@ -44,6 +56,7 @@ def train_module(
         state_file: where the state is kept after every epoch; read first if it is there. None keeps none.
         progress: called with the finished epoch and its mean loss.
         batch_loss: what is minimised; None for the task's own loss.
+        step: how a batch changes the parameters. One that keeps something from step to step begins anew after a resume.
 
     Raises:
         BadInput: `state_file` is not a state of this module.
@@ -54,16 +67,23 @@ def train_module(
     with torch.random.fork_rng(devices=[]):
         for epoch in range(start, recipe.epochs):
             torch.manual_seed(seed * 10_007 + epoch)
-            loss = train_epoch(module, task, recipe, epoch, optimizer, batch_loss)
+            loss = train_epoch(module, task, recipe, epoch, Update(optimizer, batch_loss, step))
             if state_file:
                 save_state(state_file, module, optimizer, {"epoch": epoch + 1, "seed": seed, "recipe": recipe})
             progress(epoch, loss)
     return laid_out(module, torch.contiguous_format).eval()
 
 
-def train_epoch(
-    module: nn.Module, task: Task, recipe: Recipe, epoch: int, optimizer: torch.optim.Optimizer, batch_loss: BatchLoss
-) -> float:
+@dataclass(frozen=True)
+class Update:
+    """What a batch does to the parameters."""
+
+    optimizer: torch.optim.Optimizer
+    batch_loss: BatchLoss
+    step: Step = descend
+
+
+def train_epoch(module: nn.Module, task: Task, recipe: Recipe, epoch: int, update: Update) -> float:
     """One pass over the train split; returns the mean loss."""
     module.train()
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
@@ -71,17 +91,17 @@ def train_epoch(
     samples = min(recipe.train_samples or len(task.train), len(task.train))
     steps = max(1, samples // recipe.batch)
     total = 0.0
-    for step, (raw, labels) in enumerate(batches(task.train, samples, recipe.batch)):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * schedule((epoch * steps + step) / (recipe.epochs * steps))
+    for index, (raw, labels) in enumerate(batches(task.train, samples, recipe.batch)):
+        for group in update.optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * schedule((epoch * steps + index) / (recipe.epochs * steps))
         x = normalized(augmented(raw, recipe.augment), task.normalize).contiguous(memory_format=layout)
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            outputs = module(x)
-        loss = batch_loss(outputs.float() if recipe.bfloat16 else outputs, x, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        total += float(loss.detach())
+
+        def loss_of_batch(x: Tensor = x, labels: Tensor = labels) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+                outputs = module(x)
+            return update.batch_loss(outputs.float() if recipe.bfloat16 else outputs, x, labels)
+
+        total += float(update.step(loss_of_batch, update.optimizer))
     return total / steps
 
 

@@ -106,6 +106,25 @@ def add_s8(p, q, a, shape):
     return pairs(p, q, one)
 
 
+def weight_of(code: int) -> int:
+    """A byte of two terms, from the document."""
+    return sum((-1 if n & 8 else 1) * 2 ** ((n & 7) - 1) for n in (code & 15, code >> 4) if n & 7)
+
+
+def shift_add_conv2d_s8(x, codes, b, a, shape):
+    w = np.array([weight_of(code) for code in codes.ravel().tolist()], np.int64).reshape(codes.shape)
+    one = np.full(len(b), 1 << 30), np.full(len(b), 30 + a["shift"])
+    return conv2d_s8(x, w, b, *one, a, shape)
+
+
+def shift_add_s8(p, q, a, shape):
+    def one(u, v):
+        total = (u - a["a_zero"]) * 2 ** a["a_left"] + (v - a["b_zero"]) * 2 ** a["b_left"]
+        return clamp8(a["y_zero"] + rshift(total, a["shift"]), a)
+
+    return pairs(p, q, one)
+
+
 def rescale_s8(x, a, shape):
     return [clamp8(a["y_zero"] + rshift((v - a["x_zero"]) * a["multiplier"], a["shift"]), a) for v in x.tolist()]
 

@@ -88,6 +88,10 @@ def _convolutions() -> list[Case]:
             bounds = {"low": -0.5, "high": 2.0} if suffix == "" else {"x_zero": 5, **BOUNDS}
             arrays = (values(1, 6, 7, per_group * groups), kernel(out, 3, 2, per_group), *last)
             found.append(Case(f"conv2d{suffix}", arrays, {**WINDOW, "groups": groups, **bounds}))
+            if suffix:
+                coded = np.uint8(RNG.integers(0, 256, (out, 3, 2, per_group)))
+                shifts = {**WINDOW, "groups": groups, "shift": 3, **bounds}
+                found.append(Case("shift_add_conv2d_s8", (arrays[0], coded, arrays[2]), shifts))
             more = {"output_padding": (1, 0), "groups": groups}
             found.append(Case(f"conv_transpose2d{suffix}", arrays, {**WINDOW, **more, **bounds}))
     return found
@@ -117,6 +121,8 @@ def _elementwise() -> list[Case]:
         Case("leaky_relu", (reals(9),), {"slope": 0.3}),
         Case("gelu", (reals(9),), {"approximate": "tanh"}),
         Case("add_s8", (int8s(2, 3, 4), int8s(3, 1)), {**zeros, **short}),
+        Case("shift_add_s8", (int8s(2, 30), int8s(2, 30)), {**zeros, "a_left": 3, "b_left": 0, "shift": 4}),
+        Case("shift_add_s8", (int8s(60), int8s(60)), {**zeros, "a_left": 0, "b_left": 1, "shift": 0}),
         Case("rescale_s8", (int8s(50),), {"x_zero": 4, "multiplier": 1_700_000, "shift": 20, **BOUNDS}),
         Case("rescale_s8", (int8s(50),), {"x_zero": 4, "multiplier": 2, "shift": 0, **BOUNDS}),
         Case("mul_s8", (int8s(2, 30), int8s(30)), {**zeros, "multiplier": 1_500_000_000, "shift": 38}),

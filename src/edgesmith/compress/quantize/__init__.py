@@ -1,11 +1,13 @@
 """Quantization: weights and activations stored in few bits."""
 
 from edgesmith.compress.quantize.bitnet import bitnet
+from edgesmith.compress.quantize.gaqat import gaqat
 from edgesmith.compress.quantize.i_segmenter import i_segmenter
 from edgesmith.compress.quantize.i_vit import i_vit
 from edgesmith.compress.quantize.lsq import lsq
 from edgesmith.compress.quantize.mixed import mixed
 from edgesmith.compress.quantize.ptq import ptq
+from edgesmith.compress.quantize.qfx import qfx
 from edgesmith.compress.quantize.quantune import quantune
 
-METHODS = (ptq, lsq, bitnet, i_vit, i_segmenter, mixed, quantune)
+METHODS = (ptq, lsq, bitnet, i_vit, i_segmenter, mixed, quantune, gaqat, qfx)

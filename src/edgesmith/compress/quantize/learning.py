@@ -15,7 +15,7 @@ from edgesmith.core.formats import Format, PerChannel, PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Normalize, Task
 from edgesmith.lower import Lifted, lift, lower, raw_tensor, with_normalize
-from edgesmith.training.loop import BatchLoss, Run, train_module
+from edgesmith.training.loop import BatchLoss, Run, Step, descend, train_module
 from edgesmith.training.recipe import Recipe
 
 
@@ -97,13 +97,14 @@ def train(
     seed: int = 0,
     run: Run | None = None,
     batch_loss: BatchLoss | None = None,
+    step: Step = descend,
 ) -> Lifted:
     """Train, in place, a module that takes raw values.
 
     Args:
-        batch_loss: as in `train_module`.
+        batch_loss, step: as in `train_module`.
     """
     run = run or Run()
     raw = replace(task, normalize=Normalize())
-    train_module(module, raw, recipe, seed, run.state_file, run.progress, batch_loss)
+    train_module(module, raw, recipe, seed, run.state_file, run.progress, batch_loss, step)
     return module

@@ -9,6 +9,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.ops.binary import WORD, tree_bits
 from edgesmith.core.ops.coded import FORMATS, check_coded, check_outliers
+from edgesmith.core.ops.shift_add import decode
 from edgesmith.core.ops.spec import Attrs, OpSpec, need
 from edgesmith.core.ops.tables import twiddles
 from edgesmith.core.ops.trees import check_trees
@@ -85,6 +86,11 @@ def _constant(arrays: Arrays, *names: str) -> None:
 def _dot(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
     _constant(arrays, "w", "b")
     accumulators_fit(arrays["w"], arrays["b"])
+
+
+def _coded_dot(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
+    _constant(arrays, "codes", "b")
+    accumulators_fit(decode(arrays["codes"]), arrays["b"])
 
 
 def _transposed_dot(arrays: Arrays, shape: tuple[int, ...], attrs: Attrs) -> None:
@@ -188,6 +194,7 @@ RELATIONS: Mapping[str, Callable[[Arrays, tuple[int, ...], Attrs], None]] = {
     "mst_conv2d": _binary_tree,
     "mst_conv2d_s8": _binary_tree,
     "conv2d_s8": _dot,
+    "shift_add_conv2d_s8": _coded_dot,
     "conv_transpose2d_s8": _transposed_dot,
     "linear_s8": _dot,
     "lstm_s8": _recurrent,

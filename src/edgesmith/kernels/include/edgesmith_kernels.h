@@ -17,5 +17,6 @@
 #include "edgesmith_movement.h"
 #include "edgesmith_packed.h"
 #include "edgesmith_sequence.h"
+#include "edgesmith_shift_add.h"
 
 #endif

@@ -64,7 +64,7 @@ RASTER = Variant(lead_bytes=raster_lead_bytes)  # one output cell after another,
 ROWS = Variant(lead_bytes=rows_lead_bytes)
 
 VARIANTS: Mapping[str, Variant] = {
-    **dict.fromkeys(("conv2d", "conv2d_s8", "depthwise_conv2d_s8"), RASTER),
+    **dict.fromkeys(("conv2d", "conv2d_s8", "depthwise_conv2d_s8", "shift_add_conv2d_s8"), RASTER),
     **dict.fromkeys(("max_pool2d", "avg_pool2d", "avg_pool2d_s8"), RASTER),
     **dict.fromkeys(("linear", "linear_s8"), ROWS),
     **_packed(4),
