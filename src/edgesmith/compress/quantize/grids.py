@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from edgesmith.core.formats import Format
 
-# What the authors of arXiv:2303.17951 search the greatest value in, as a share of the peak (range_estimators.py of
-# their repository FP8-quantization).
-SHARES = np.linspace(0.1, 1.2, 111)
+# What the authors of arXiv:2303.17951 search the greatest value in, as a share of the peak, in a third of their steps
+# (range_estimators.py of their repository FP8-quantization).
+SHARES = np.linspace(0.1, 1.2, 37)
+# What the peak is brought to where values near one are the finest, as posits' are.
+PEAKS = np.geomspace(0.25, 64, 33)
 LEAST_SCALE = 1e-12  # keeps a scale above zero
 
 
@@ -33,10 +35,13 @@ class Grid:
     Attributes:
         values: (k,) float32, ascending.
         bounds: (k - 1,) float32: the greatest that still rounds to the value of the same index.
+        table: what a float32 rounds to, by its bits without the last `dropped`, and whether those are all zero.
     """
 
     values: Tensor
     bounds: Tensor
+    table: Tensor
+    dropped: int
 
     @property
     def greatest(self) -> float:
@@ -44,8 +49,11 @@ class Grid:
         return float(self.values[-1])
 
     def nearest(self, x: Tensor) -> Tensor:
-        """x, float32, rounded as the format rounds it."""
-        return self.values[torch.bucketize(x, self.bounds)]
+        """x, float32, rounded as the format rounds it; NaN stays."""
+        bits = x.contiguous().view(torch.int32)
+        rest = (bits & ((1 << self.dropped) - 1)) != 0
+        key = (bits >> self.dropped).mul_(2).add_(rest).add_(len(self.table) // 2)
+        return self.table.index_select(0, key.reshape(-1)).reshape(x.shape)
 
 
 def grid_of(unit: Unit, codes: np.ndarray) -> Grid:
@@ -57,11 +65,31 @@ def grid_of(unit: Unit, codes: np.ndarray) -> Grid:
     values = unit.dequantize(codes).astype(np.float32).reshape(-1)
     values = np.unique(values[np.isfinite(values)] + np.float32(0))  # -0 is 0
     low, high = values[:-1].copy(), values[1:].copy()
-    for _ in range(40):  # float32 has 32 bits between any two
+    for _ in range(33):  # float32 has 32 bits between any two
         middle = _from_ordinal((_ordinal(low) + _ordinal(high)) // 2)
         down = unit.dequantize(unit.quantize(middle)).astype(np.float32).reshape(-1) <= values[:-1]
         low, high = np.where(down, middle, low), np.where(down, high, middle)
-    return Grid(torch.from_numpy(values), torch.from_numpy(low))
+    dropped = _same_within(low)
+    return Grid(torch.from_numpy(values), torch.from_numpy(low), torch.from_numpy(_table(values, low, dropped)), dropped)
+
+
+def _same_within(bounds: np.ndarray) -> int:
+    """How many last bits of a float32, where they are not all zero, never decide between two values; at most 16."""
+    after = _ordinal(bounds) + 1  # a middle that goes down is a bound itself, one that goes up comes right after one
+    for bits in range(16, 0, -1):
+        if ((after % (1 << bits) == 0) | ((after - 1) % (1 << bits) == 0)).all():
+            return bits
+    return 0
+
+
+def _table(values: np.ndarray, bounds: np.ndarray, dropped: int) -> np.ndarray:
+    """Grid.table: one float32 stands for all that share an entry."""
+    half = 1 << (31 - dropped)
+    stem = np.arange(-half, half).astype(np.int32) << dropped
+    bits = np.stack((stem, stem | (1 if dropped else 0)), axis=1).reshape(-1)
+    numbers = bits.view(np.float32)
+    found = values[np.searchsorted(bounds, numbers, side="left").clip(max=len(values) - 1)]
+    return np.where(np.isnan(numbers), numbers, found)
 
 
 def _ordinal(x: np.ndarray) -> np.ndarray:
@@ -105,8 +133,14 @@ def rounded(x: Tensor, scale: Tensor, grid: Grid) -> Tensor:
     return _Rounded.apply(x, scale, grid)  # type: ignore[no-untyped-call, no-any-return]
 
 
+def tops_of(grid: Grid) -> np.ndarray:
+    """What a search brings the peak to: near the greatest value, or near one where a grid reaches far beyond it."""
+    last = float(grid.values[-2]) / grid.greatest
+    return grid.greatest / SHARES if last > 0.6 else PEAKS[grid.greatest * 1.01 >= PEAKS]
+
+
 def weight_scales(weight: Tensor, grid: Grid) -> Tensor:
-    """The scale of each output channel whose squared error is least among SHARES of its peak.
+    """The scale of each output channel whose squared error is least.
 
     Args:
         weight: (channels, ...).
@@ -115,8 +149,11 @@ def weight_scales(weight: Tensor, grid: Grid) -> Tensor:
         (channels,); 1 for a channel of zeros.
     """
     rows = weight.detach().reshape(len(weight), -1)
-    peaks = rows.abs().amax(1)
-    return _best(peaks, grid, lambda scales: (rows - rounded(rows, scales[:, None], grid)).square().sum(1))
+
+    def error(scales: Tensor) -> Tensor:
+        return (rows - rounded(rows, scales[:, None], grid)).square().sum(1)
+
+    return _best(rows.abs().amax(1), grid, error)
 
 
 def tensor_scale(values: Tensor, counts: Tensor, grid: Grid) -> float:
@@ -134,14 +171,14 @@ def tensor_scale(values: Tensor, counts: Tensor, grid: Grid) -> float:
 
 
 def _best(peaks: Tensor, grid: Grid, error: Callable[[Tensor], Tensor]) -> Tensor:
-    """Of SHARES of each peak as the grid's greatest value, the one of least error."""
-    whole = torch.where(peaks > 0, peaks, torch.full_like(peaks, grid.greatest)) / grid.greatest
-    best, least = whole, torch.full_like(whole, torch.inf)
-    for share in SHARES:
-        scales = whole * float(share)
+    """Of the scales that bring each peak to one of `tops_of`, the one of least error; 1 where the peak is zero."""
+    held = torch.where(peaks > 0, peaks, torch.ones_like(peaks))
+    best, least = held.clone(), torch.full_like(held, torch.inf)
+    for top in tops_of(grid):
+        scales = (held / float(top)).clamp_min(LEAST_SCALE)
         found = error(scales)
         best, least = torch.where(found < least, scales, best), torch.minimum(found, least)
-    return torch.where(peaks > 0, best, torch.ones_like(best)).clamp_min(LEAST_SCALE)
+    return torch.where(peaks > 0, best, torch.ones_like(best))
 
 
 class Rounding(nn.Module):

@@ -1,0 +1,179 @@
+"""XR-NPE's formats: FP4 and posits of 4, 8 and 16 bits, one for the whole net or one for each layer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgesmith.compress.quantize.kinds import KINDS, Kind, with_kinds
+from edgesmith.compress.quantize.learning import train
+from edgesmith.compress.quantize.placement import WEIGHTED, named_inputs
+from edgesmith.compress.quantize.ptq import Transform
+from edgesmith.compress.quantize.spots import Spot, float_graph, spots
+from edgesmith.core.card import Card, Claim, Source, method
+from edgesmith.core.errors import BadInput, Missing
+from edgesmith.core.graph import Graph
+from edgesmith.core.task import Task
+from edgesmith.lower import Lifted, lift
+from edgesmith.training.loop import Run
+from edgesmith.training.recipe import Recipe
+
+Choice = Literal["fp4", "posit4", "posit8", "posit16", "mixed"]
+ENGINE = ("fp4", "posit4", "posit8", "posit16")  # what the engine multiplies
+WIDEST = "posit16"
+SAMPLES = 128  # that a layer's sensitivity is measured on
+EXPERIMENT = "benchmarks/claims/compress/xr_npe.py"
+
+
+@method(
+    Card(
+        name="xr_npe",
+        does="weights and activations in FP4 or posits, one format for all layers or the best for each within a budget",
+        source=Source("Chaudhari et al.", 2025, "arXiv:2508.13049"),
+        claims=(
+            Claim("no other mix within the budget has less sensitivity", test="test_no_mix_within_the_budget_is_better"),
+            Claim("fine-tuned, each format is close to float: 16 bits closest, FP4 furthest", experiment=EXPERIMENT),
+            Claim("Posit(4,1) is ahead of FP4 at the same bits", experiment=EXPERIMENT),
+            Claim("a layer-adaptive mix below 8 bits is about as good as Posit(8,0)", experiment=EXPERIMENT),
+            Claim("the engine takes 42% less area than the best multiplier designs (later: shared accelerator model)"),
+            Claim("the engine takes 38% less power than the best multiplier designs (later: shared accelerator model)"),
+        ),
+        omits=(
+            "the engine: multipliers, power gating, dark silicon, the co-processor",
+            "visual-inertial odometry, gaze extraction and test-time adaptation",
+            "the full text, which was not at hand: facts are from the abstract and the authors' repository (XR-NPE)",
+            "its rule for choosing layers, which neither states: a layer's squared error of the outputs, and an integer"
+            " program, take its place",
+            "first and last layers in float32: Posit(16,1), the widest the engine has",
+            "recurrent cells, which stay float",
+        ),
+    )
+)
+def xr_npe(
+    format: Choice = "mixed",
+    bits: float = 6.0,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    run: Run | None = None,
+) -> Transform:
+    """Round a copy of the module; the first and the last layer are Posit(16,1) except in a mix, which chooses.
+
+    Args:
+        format: of all layers, or "mixed".
+        bits: most bits a weight on average, of a mix; 4 to 16. 6 lies between the engine's 4 and 8.
+        recipe: of a fine-tuning in which the scales are learned; None trains nothing.
+        run: keeps the state after every epoch, and hears of each.
+
+    Raises:
+        BadInput: another format, other bits, or no layers.
+    """
+    if format not in get_args(Choice):
+        raise BadInput(f"xr_npe: format is {format!r}; need one of {', '.join(get_args(Choice))}.")
+    if not 4 <= bits <= 16:
+        raise BadInput(f"xr_npe: {bits} bits a weight; need 4 to 16.")
+
+    def transform(module: nn.Module, task: Task) -> Lifted:
+        graph = float_graph("xr_npe", module, task)
+        found = spots(graph, task)
+        layers = layers_of(graph)
+        if not layers:
+            raise BadInput("xr_npe: the model has no layers with weights; there is nothing to round.")
+        if format == "mixed":
+            costs = sensitivities(graph, found, task.calibration.inputs[:SAMPLES])
+            chosen = allocate(costs, {name: graph.constants[name].size for name in layers}, bits)
+        else:
+            chosen = dict.fromkeys(layers, format) | dict.fromkeys((next(iter(layers)), list(layers)[-1]), WIDEST)
+        rounded = with_kinds(graph, found, kinds_of(graph, chosen))
+        return train(rounded, task, recipe, seed, run) if recipe else rounded
+
+    return transform
+
+
+def layers_of(graph: Graph) -> dict[str, str]:
+    """Weight to the tensor that it multiplies, in the graph's order; of a weight with several readers, the last's."""
+    found = {}
+    for op in graph.ops:
+        names = named_inputs(op) if op.kind in WEIGHTED else {}
+        for weight, _, reads in WEIGHTED.get(op.kind, ()):
+            if names[weight] in graph.constants:
+                found[names[weight]] = names.get(reads, op.inputs[0])
+    return found
+
+
+def kinds_of(graph: Graph, chosen: Mapping[str, str]):  # type: ignore[no-untyped-def]
+    """The kind of every spot: a weight's own, activations' the widest of the layers that read them, else WIDEST."""
+    readers: dict[str, list[str]] = {}
+    for weight, read in layers_of(graph).items():
+        readers.setdefault(read, []).append(chosen[weight])
+
+    def kind_of(spot: Spot) -> Kind:
+        if spot.weight is not None:
+            return KINDS[chosen[spot.tensors[0]]]
+        wanted = [name for tensor in spot.tensors for name in readers.get(tensor, ())]
+        return KINDS[max(wanted, key=lambda name: (KINDS[name].bits, name), default=WIDEST)]
+
+    return kind_of
+
+
+@torch.no_grad()
+def sensitivities(graph: Graph, found: Sequence[Spot], samples: np.ndarray) -> dict[str, dict[str, float]]:
+    """Weight to kind to the squared error of the outputs when that layer alone is rounded, relative to their power.
+
+    Args:
+        samples: (n, ...) raw inputs.
+    """
+    inputs = torch.from_numpy(samples).float()
+    wanted = outputs_of(lift(graph), inputs)
+    power = float(wanted.square().mean()) or 1.0
+    costs: dict[str, dict[str, float]] = {}
+    for weight, read in layers_of(graph).items():
+        own = tuple(spot for spot in found if {weight, read} & set(spot.tensors))
+        costs[weight] = {}
+        for name in ENGINE:
+            outputs = outputs_of(with_kinds(graph, own, lambda spot, name=name: KINDS[name]), inputs)
+            costs[weight][name] = float((outputs - wanted).square().mean()) / power
+    return costs
+
+
+def outputs_of(module: Lifted, inputs: Tensor) -> Tensor:
+    """The first output, with nothing of the graph's own formats changed."""
+    outputs = module.eval()(inputs)
+    return outputs[0] if isinstance(outputs, tuple) else outputs  # type: ignore[no-any-return]
+
+
+def allocate(costs: Mapping[str, Mapping[str, float]], sizes: Mapping[str, int], bits: float) -> dict[str, str]:
+    """The kind of each layer whose costs sum to the least while weights take at most so many bits on average.
+
+    Args:
+        costs: layer to kind to what the kind costs there.
+        sizes: layer to its weights.
+
+    Raises:
+        BadInput: not even the smallest kinds fit.
+        Missing: scipy is not installed.
+    """
+    try:
+        from scipy.optimize import LinearConstraint, milp
+    except ImportError as error:
+        raise Missing('xr_npe: scipy is not installed; it solves the mix. pip install "edgesmith[fit]"') from error
+    pairs = [(layer, kind) for layer in costs for kind in costs[layer]]
+    weight = np.array([sizes[layer] for layer, _ in pairs]) / sum(sizes[layer] for layer in costs)
+    taken = weight * np.array([KINDS[kind].bits for _, kind in pairs])
+    once = np.array([[float(layer == other) for other, _ in pairs] for layer in costs])
+    cost = np.array([costs[layer][kind] for layer, kind in pairs])
+    limits = [LinearConstraint(taken[None], ub=bits * (1 + 1e-9)), LinearConstraint(once, 1, 1)]
+    solved = milp(cost / max(cost.max(), 1e-300), constraints=limits, integrality=np.ones(len(pairs)), bounds=(0, 1))
+    if solved.x is None:
+        raise BadInput(f"xr_npe: no mix has at most {bits} bits a weight; need more.")
+    return {layer: kind for (layer, kind), used in zip(pairs, solved.x, strict=True) if used > 0.5}
+
+
+def mean_bits(module: Lifted, chosen: Mapping[str, str] | None = None) -> float:
+    """Bits a weight on average, scales apart, of the module that `xr_npe` gives."""
+    graph = module.to_graph()
+    names = layers_of(replace(graph, states=graph.states))
+    total = sum(graph.constants[name].size for name in names)
+    return sum(graph.constants[name].size * graph.tensors[name].format.bits for name in names) / total  # type: ignore[union-attr]
