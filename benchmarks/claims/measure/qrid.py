@@ -14,16 +14,11 @@ under noise it adds at least 0.005 to the large net's and more than to the small
 import statistics
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from edgesmith import zoo
 from edgesmith.compress.quantize.ptq import ptq
-from edgesmith.core.errors import Missing
-from edgesmith.core.task import Split, Task
 from edgesmith.measure.precisions import dynamic_uint8, float16
 from edgesmith.measure.qrid import CLEAN, Table, degradation_aware, qrid, relative_drop
 from edgesmith.training.evaluate import predict_raw
@@ -31,6 +26,7 @@ from edgesmith.zoo.testbed import Testbed
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from record import Finding, compared, record
+from testbeds import drawn, loaded
 from transformers import SEEDS, figures, float_program, integer
 
 NETS = {"small": "scenes-detector", "large": "scenes-detector-large"}
@@ -46,26 +42,10 @@ OMITS = (
 Tables = dict[str, list[Table]]  # size of net to one table a seed
 
 
-def loaded(name: str) -> Testbed:
-    """A net of the zoo, trained first where it is not shipped."""
-    try:
-        return zoo.load(name)
-    except Missing:
-        zoo.train(name)
-        return zoo.load(name)
-
-
-def drawn(task: Task, seed: int) -> Task:
-    """The task with calibration pictures of this seed and the first test pictures."""
-    rows = np.sort(np.random.default_rng(seed).choice(len(task.train), CALIBRATED, replace=False))
-    calibration = Split(task.train.inputs[rows], task.train.labels[rows])
-    return replace(task, calibration=calibration, test=Split(task.test.inputs[:TESTED], task.test.labels[:TESTED]))
-
-
 def table_of(bed: Testbed, seed: int) -> Table:
     """mAP of every precision under every condition."""
     assert bed.task is not None
-    task, module = drawn(bed.task, seed), bed.module
+    task, module = drawn(bed.task, seed, CALIBRATED, TESTED), bed.module
     static = ptq("minmax")
     modules = {
         "float16": float16(module, task),

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from torch import nn
 
 from edgesmith.compress.quantize.kinds import KINDS, with_kinds
-from edgesmith.compress.quantize.learning import train
+from edgesmith.compress.quantize.learning import settled, train
 from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.compress.quantize.spots import float_graph, spots
 from edgesmith.core.card import Card, Claim, Source, method
@@ -63,7 +63,7 @@ def fp8(
 
     def transform(module: nn.Module, task: Task) -> Lifted:
         graph = float_graph("fp8", module, task)
-        found = with_kinds(graph, spots(graph, task), lambda spot: KINDS[format])
-        return train(found, task, recipe, seed, run) if recipe else found
+        rounded = with_kinds(graph, spots(graph, task), lambda spot: KINDS[format])
+        return settled(train(rounded, task, recipe, seed, run) if recipe else rounded)
 
     return transform

@@ -70,7 +70,9 @@ def grid_of(unit: Unit, codes: np.ndarray) -> Grid:
         down = unit.dequantize(unit.quantize(middle)).astype(np.float32).reshape(-1) <= values[:-1]
         low, high = np.where(down, middle, low), np.where(down, high, middle)
     dropped = _same_within(low)
-    return Grid(torch.from_numpy(values), torch.from_numpy(low), torch.from_numpy(_table(values, low, dropped)), dropped)
+    return Grid(
+        torch.from_numpy(values), torch.from_numpy(low), torch.from_numpy(_table(values, low, dropped)), dropped
+    )
 
 
 def _same_within(bounds: np.ndarray) -> int:
