@@ -1,6 +1,7 @@
 """XR-NPE's formats: FP4 and posits of 4, 8 and 16 bits, one for the whole net or one for each layer."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.compress.quantize.spots import Spot, float_graph, spots
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput, Missing
+from edgesmith.core.formats import FloatFormat, Posit
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.lower import Lifted, lift
@@ -132,15 +134,19 @@ def sensitivities(graph: Graph, found: Sequence[Spot], samples: np.ndarray) -> d
         own = tuple(spot for spot in found if {weight, read} & set(spot.tensors))
         costs[weight] = {}
         for name in ENGINE:
-            outputs = outputs_of(with_kinds(graph, own, lambda spot, name=name: KINDS[name]), inputs)
+            outputs = outputs_of(with_kinds(graph, own, partial(_always, KINDS[name])), inputs)
             costs[weight][name] = float((outputs - wanted).square().mean()) / power
     return costs
+
+
+def _always(kind: Kind, spot: Spot) -> Kind:
+    return kind
 
 
 def outputs_of(module: Lifted, inputs: Tensor) -> Tensor:
     """The first output, with nothing of the graph's own formats changed."""
     outputs = module.eval()(inputs)
-    return outputs[0] if isinstance(outputs, tuple) else outputs  # type: ignore[no-any-return]
+    return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 def allocate(costs: Mapping[str, Mapping[str, float]], sizes: Mapping[str, int], bits: float) -> dict[str, str]:
@@ -173,5 +179,9 @@ def allocate(costs: Mapping[str, Mapping[str, float]], sizes: Mapping[str, int],
 def mean_bits(module: Lifted) -> float:
     """Bits a weight on average, scales apart, of a module that `xr_npe` made."""
     graph = module.graph
-    weights = [(graph.constants[name].size, graph.tensors[name].format) for name in layers_of(graph)]
-    return sum(size * format_.bits for size, format_ in weights if format_) / sum(size for size, _ in weights)
+    used = total = 0
+    for name in layers_of(graph):
+        format_, size = graph.tensors[name].format, graph.constants[name].size
+        assert isinstance(format_, FloatFormat | Posit)
+        used, total = used + size * format_.bits, total + size
+    return used / total
