@@ -35,8 +35,11 @@ OMITS = (
     "the engine's area, power and speed: unverified, left to a model of accelerators",
     "visual-inertial odometry, gaze extraction, ImageNet",
     "test-time adaptation",
+    "fine-tuning long enough to gain: 256 samples cost ResNet-20 a point even in Posit(16,1)",
 )
-FEW = "4 bits for activations too need more fine-tuning than 256 samples"
+NOISIER = "on Gaussian values Posit(4,1) has 4.8 dB more noise than FP4; only with outliers it has less"
+FEW = "4 bits need more fine-tuning than 256 samples"
+NOTE = "rows are kept in the cache and read again: seconds are of the last run alone, the whole takes about ten minutes"
 Measured = dict[str, list[float]]  # format to accuracy a seed, and bits of the mix
 
 
@@ -81,7 +84,7 @@ def findings_of(net: str, found: Measured) -> list[Finding]:
         compared(f"Posit(8,0) is close to float, {net}", "error 2.50% against 2.18% in float32", "test accuracy",
                  "at most 0.02 below float", found["float"], found["posit8"], lambda base, ours: ours >= base - 0.02),
         compared(f"Posit(4,1) is no worse than FP4, {net}", "error 2.75% against 2.90%", "test accuracy", "no worse",
-                 found["fp4"], found["posit4"], lambda base, ours: ours >= base, FEW),
+                 found["fp4"], found["posit4"], lambda base, ours: ours >= base, NOISIER),
         compared(f"a mix of at most {BITS:g} bits is about as good as Posit(8,0), {net}", "error 2.36% against 2.50%",
                  "test accuracy", "at most 0.01 below", found["posit8"], found["mixed"],
                  lambda base, ours: ours >= base - 0.01, FEW),
@@ -93,7 +96,7 @@ def main() -> None:
     begin = time.monotonic()
     torch.set_num_threads(1)
     findings: list[Finding] = []
-    tables = {}
+    tables: dict[str, Any] = {"note": NOTE}
     for net in NETS:
         found, layers = measured(net)
         findings += findings_of(net, found)

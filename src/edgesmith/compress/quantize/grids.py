@@ -132,7 +132,7 @@ def rounded(x: Tensor, scale: Tensor, grid: Grid) -> Tensor:
         x: float32, any shape.
         scale: broadcasts to x.
     """
-    return _Rounded.apply(x, scale, grid)  # type: ignore[no-untyped-call, no-any-return]
+    return _Rounded.apply(x, scale, grid)
 
 
 def tops_of(grid: Grid) -> np.ndarray:
