@@ -11,7 +11,7 @@ from edgesmith import zoo
 from edgesmith.compress.quantize import fp8, xr_npe
 from edgesmith.compress.quantize.kinds import KINDS, with_kinds
 from edgesmith.compress.quantize.spots import float_graph, spots
-from edgesmith.compress.quantize.xr_npe import ENGINE, allocate, layers_of, mean_bits
+from edgesmith.compress.quantize.xr_npe import ENGINE, layers_of, mean_bits, mix
 from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import FloatFormat, PerTensor, Posit
 from edgesmith.core.task import Split, Task
@@ -105,11 +105,11 @@ def test_what_no_layer_reads_stays_float(bed):
 def test_a_mix_keeps_its_budget_and_more_bits_do_no_harm(bed):
     """Its error of the outputs is below that of FP4 alone at a budget that holds FP4 with wide ends."""
     narrow = xr_npe("fp4")(bed.module, bed.task)
-    mix = xr_npe("mixed", bits=mean_bits(narrow))(bed.module, bed.task)
-    assert mean_bits(mix) <= mean_bits(narrow)
+    mixed = xr_npe("mixed", bits=mean_bits(narrow))(bed.module, bed.task)
+    assert mean_bits(mixed) <= mean_bits(narrow)
     inputs = bed.task.test.inputs[:100]
     wanted = bed.module(torch.from_numpy(bed.task.normalize(inputs))).detach().numpy()
-    errors = [np.square(predict_raw(module, inputs) - wanted).mean() for module in (mix, narrow)]
+    errors = [np.square(predict_raw(module, inputs) - wanted).mean() for module in (mixed, narrow)]
     assert errors[0] < errors[1]
 
 
@@ -125,7 +125,7 @@ def test_no_mix_within_the_budget_is_better():
             for kinds in itertools.product(ENGINE, repeat=3)
             if sum(sizes[la] * KINDS[k].bits for la, k in zip(layers, kinds, strict=True)) <= bits * 530
         ]
-        chosen = allocate(costs, sizes, bits)
+        chosen = mix(costs, sizes, bits)
         assert sum(costs[layer][chosen[layer]] for layer in layers) == pytest.approx(min(fitting))
 
 

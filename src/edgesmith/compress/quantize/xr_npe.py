@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgesmith.compress.quantize.allocation import Choice, allocate
 from edgesmith.compress.quantize.kinds import KINDS, Kind, with_kinds
 from edgesmith.compress.quantize.learning import settled, train
 from edgesmith.compress.quantize.placement import WEIGHTED, named_inputs
 from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.compress.quantize.spots import Spot, float_graph, spots
 from edgesmith.core.card import Card, Claim, Source, method
-from edgesmith.core.errors import BadInput, Missing
+from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import FloatFormat, Posit
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
@@ -22,7 +23,7 @@ from edgesmith.lower import Lifted, lift
 from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
 
-Choice = Literal["fp4", "posit4", "posit8", "posit16", "mixed"]
+Which = Literal["fp4", "posit4", "posit8", "posit16", "mixed"]
 ENGINE = ("fp4", "posit4", "posit8", "posit16")  # what the engine multiplies
 WIDEST = "posit16"
 SAMPLES = 64  # that a layer's sensitivity is measured on
@@ -49,12 +50,13 @@ EXPERIMENT = "benchmarks/claims/compress/xr_npe.py"
             "its rule for choosing layers, which neither states: a layer's squared error of the outputs, and an integer"
             " program, take its place",
             "first and last layers in float32: Posit(16,1), the widest the engine has",
+            "integer or compiled programs: posits of activations have no kernel",
             "what no layer reads: sums, attention's products and recurrent cells stay float, as in the authors' nets",
         ),
     )
 )
 def xr_npe(
-    format: Choice = "mixed",
+    format: Which = "mixed",
     bits: float = 6.0,
     recipe: Recipe | None = None,
     seed: int = 0,
@@ -71,8 +73,8 @@ def xr_npe(
     Raises:
         BadInput: another format, other bits, or no layers.
     """
-    if format not in get_args(Choice):
-        raise BadInput(f"xr_npe: format is {format!r}; need one of {', '.join(get_args(Choice))}.")
+    if format not in get_args(Which):
+        raise BadInput(f"xr_npe: format is {format!r}; need one of {', '.join(get_args(Which))}.")
     if not 4 <= bits <= 16:
         raise BadInput(f"xr_npe: {bits} bits a weight; need 4 to 16.")
 
@@ -84,7 +86,7 @@ def xr_npe(
             raise BadInput("xr_npe: the model has no layers with weights; there is nothing to round.")
         if format == "mixed":
             costs = sensitivities(graph, found, task.calibration.inputs[:SAMPLES])
-            chosen = allocate(costs, {name: graph.constants[name].size for name in layers}, bits)
+            chosen = mix(costs, {name: graph.constants[name].size for name in layers}, bits)
         else:
             chosen = dict.fromkeys(layers, format) | dict.fromkeys((next(iter(layers)), list(layers)[-1]), WIDEST)
         rounded = with_kinds(graph, found, kinds_of(graph, chosen))
@@ -149,7 +151,7 @@ def outputs_of(module: Lifted, inputs: Tensor) -> Tensor:
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
-def allocate(costs: Mapping[str, Mapping[str, float]], sizes: Mapping[str, int], bits: float) -> dict[str, str]:
+def mix(costs: Mapping[str, Mapping[str, float]], sizes: Mapping[str, int], bits: float) -> dict[str, str]:
     """The kind of each layer whose costs sum to the least while weights take at most so many bits on average.
 
     Args:
@@ -157,23 +159,14 @@ def allocate(costs: Mapping[str, Mapping[str, float]], sizes: Mapping[str, int],
         sizes: layer to its weights.
 
     Raises:
-        BadInput: not even the smallest kinds fit.
-        Missing: scipy is not installed.
+        DoesNotFit: not even the smallest kinds fit.
     """
-    try:
-        from scipy.optimize import LinearConstraint, milp
-    except ImportError as error:
-        raise Missing('xr_npe: scipy is not installed; it solves the mix. pip install "edgesmith[fit]"') from error
-    pairs = [(layer, kind) for layer in costs for kind in costs[layer]]
-    weight = np.array([sizes[layer] for layer, _ in pairs]) / sum(sizes[layer] for layer in costs)
-    taken = weight * np.array([KINDS[kind].bits for _, kind in pairs])
-    once = np.array([[float(layer == other) for other, _ in pairs] for layer in costs])
-    cost = np.array([costs[layer][kind] for layer, kind in pairs])
-    limits = [LinearConstraint(taken[None], ub=bits * (1 + 1e-9)), LinearConstraint(once, 1, 1)]
-    solved = milp(cost / max(cost.max(), 1e-300), constraints=limits, integrality=np.ones(len(pairs)), bounds=(0, 1))
-    if solved.x is None:
-        raise BadInput(f"xr_npe: no mix has at most {bits} bits a weight; need more.")
-    return {layer: kind for (layer, kind), used in zip(pairs, solved.x, strict=True) if used > 0.5}
+    groups = {
+        layer: [Choice(kind, cost, {"bits": float(KINDS[kind].bits * sizes[layer])}) for kind, cost in row.items()]
+        for layer, row in costs.items()
+    }
+    found = allocate(groups, {"bits": bits * sum(sizes[layer] for layer in costs)})
+    return {layer: str(choice.what) for layer, choice in found.chosen.items()}
 
 
 def mean_bits(module: Lifted) -> float:
