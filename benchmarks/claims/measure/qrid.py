@@ -1,7 +1,7 @@
 """QRID's findings (arXiv:2508.19600) on the two scenes detectors: 5 precisions under 7 degradations.
 
 Per seed: the degradations' chance, and 128 calibration pictures drawn from the training split; the zoo's nets and
-400 test scenes stay. Static int8 has min-max ranges, what Ultralytics, whose export the authors used, asks of TensorRT;
+400 test scenes stay. Static int8 has min-max ranges; which of TensorRT's calibrators the authors used is not known here;
 degradation-aware calibration sees half of its pictures degraded. Accuracy is that of emulated arithmetic (fake
 quantization, measure/precisions.py), speed the modelled cycles of this project's C on an emulated Cortex-M4 with a
 float unit, not a GPU's. Criteria, fixed before the run, on medians over the seeds: int8 loses at most 7% of float32's
