@@ -5,9 +5,10 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from edgesmith.core.atomic import write_file
 
@@ -53,8 +54,19 @@ def compared(
     return Finding(claim, paper, other, middle, unit, spread, criterion, holds, "" if holds else reason)
 
 
-def record(method: str, system: int | None, findings: Sequence[Finding], omits: Sequence[str], begin: float) -> None:
-    """Write the results of one method, and print them."""
+def record(
+    method: str,
+    system: int | None,
+    findings: Sequence[Finding],
+    omits: Sequence[str],
+    begin: float,
+    tables: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the results of one method, and print them.
+
+    Args:
+        tables: what else was measured, by name; kept in the file as it is.
+    """
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     data = {
         "method": method,
@@ -65,7 +77,7 @@ def record(method: str, system: int | None, findings: Sequence[Finding], omits: 
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "commit": commit.stdout.strip(),
         "seconds": round(time.monotonic() - begin, 1),
-    }
+    } | ({"tables": dict(tables)} if tables else {})
     write_file(RESULTS / f"{method}.json", json.dumps(data, indent=1) + "\n")
     for finding in findings:
         verdict = "holds" if finding.holds else "DOES NOT HOLD"

@@ -6,7 +6,7 @@ from typing import Any
 from edgesmith.core.errors import Missing
 
 # Each lists its own METHODS; a family appears here with its first method.
-FAMILIES = ("compress.quantize", "compress.binary", "compress.prune", "compress.distill", "compile")
+FAMILIES = ("compress.quantize", "compress.binary", "compress.prune", "compress.distill", "compile", "measure")
 
 Method = Any  # a callable with a `card`
 
