@@ -10,7 +10,7 @@ from torch import nn
 from edgesmith import zoo
 from edgesmith.compress.quantize import fp8, xr_npe
 from edgesmith.compress.quantize.kinds import KINDS, with_kinds
-from edgesmith.compress.quantize.spots import float_graph, spots
+from edgesmith.compress.quantize.spots import raw_graph, spots
 from edgesmith.compress.quantize.xr_npe import ENGINE, layers_of, mean_bits, mix
 from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import FloatFormat, PerTensor, Posit
@@ -52,7 +52,7 @@ def test_fp8_keeps_what_the_net_has_learned(bed, found):
 
 
 def test_the_result_computes_what_its_roundings_did(bed, found):
-    graph = float_graph("fp8", bed.module, bed.task)
+    graph = raw_graph("fp8", bed.module, bed.task)
     rounding = with_kinds(graph, spots(graph, bed.task), lambda spot: KINDS["e4m3"])
     inputs = bed.task.test.inputs[:16]
     assert np.allclose(predict_raw(rounding, inputs), predict_raw(found, inputs), atol=1e-6)

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 from edgesmith.compress.quantize.calibrators import Calibration
 from edgesmith.compress.quantize.learning import calibrated
 from edgesmith.compress.quantize.placement import Widths, check_bits, first_and_last
+from edgesmith.compress.quantize.preparation import float_graph, in_float32
 from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
@@ -72,7 +73,8 @@ def bitnet(
     run = run or Run()
 
     def transform(module: nn.Module, task: Task) -> Lifted:
-        student = copy.deepcopy(module)
+        float_graph(module, task)  # refuses what cannot be lowered before it is trained
+        student = copy.deepcopy(in_float32(module))
         inner = inner_layers(student)
         if not inner:
             raise BadInput("bitnet: no layer lies between the first and the last; need one to make ternary.")

@@ -53,14 +53,14 @@ def find_pairs(graph: Graph) -> tuple[Pair, ...]:
     shared = {name for name in graph.constants if len(readers[name]) > 1}
     pairs = []
     for index, op in enumerate(graph.ops):
-        if op.kind in LAYERS and _scalable(op) and not shared.intersection(op.inputs):
+        if op.kind in LAYERS and scalable(op) and not shared.intersection(op.inputs):
             pair = _follow(graph, index, readers, kept)
             if pair and not shared.intersection(graph.ops[pair.second].inputs):
                 pairs.append(pair)
     return tuple(pairs)
 
 
-def _scalable(op: Op) -> bool:
+def scalable(op: Op) -> bool:
     """Whether the op's fused activation commutes with positive factors: none, or a ReLU."""
     attrs = attrs_of(op)
     return attrs.get("low", 0.0) in (0.0, float("-inf")) and attrs.get("high", float("inf")) == float("inf")
@@ -75,16 +75,16 @@ def _follow(graph: Graph, index: int, readers: Mapping[str, list[int]], kept: se
         following = graph.ops[readers[name][0]]
         if following.kind in LAYERS and following.inputs[0] == name and following.inputs[1] in graph.constants:
             return Pair(index, readers[name][0], channel)
-        mapped = _through(graph, following, channel)
+        mapped = through(graph, following, channel)
         if mapped is None:
             return None
         channel, name = mapped, following.outputs[0]
     return None
 
 
-def _through(graph: Graph, op: Op, channel: np.ndarray) -> np.ndarray | None:
+def through(graph: Graph, op: Op, channel: np.ndarray) -> np.ndarray | None:
     """The channel of each entry of the last axis after the op; None where the op mixes or moves channels."""
-    if op.kind == "clamp" and _scalable(op):
+    if op.kind == "clamp" and scalable(op):
         return channel
     if op.kind not in HOMOGENEOUS:
         return None
@@ -107,7 +107,7 @@ def _equalize_pair(first: Op, second: Op, channel: np.ndarray, constants: dict[s
     """s_i = sqrt(r1_i r2_i) / r2_i; the first layer is divided by it, the second multiplied."""
     w1, b1 = (constants[name].astype(np.float64) for name in first.inputs[1:3])
     w2 = constants[second.inputs[1]].astype(np.float64)
-    reads = _input_channels(second, w2, len(channel))
+    reads = input_channels(second, w2, len(channel))
     count = len(w1)
     r1 = np.abs(w1).reshape(count, -1).max(axis=1)
     r2 = np.zeros(count)
@@ -120,7 +120,7 @@ def _equalize_pair(first: Op, second: Op, channel: np.ndarray, constants: dict[s
     constants[second.inputs[1]] = (w2 * scale[channel[reads]]).astype(np.float32)
 
 
-def _input_channels(op: Op, w: np.ndarray, count: int) -> np.ndarray:
+def input_channels(op: Op, w: np.ndarray, count: int) -> np.ndarray:
     """The input channel that each weight multiplies: integers of the shape of w, (O, ..., C / groups)."""
     groups = int(attrs_of(op).get("groups", 1))  # type: ignore[call-overload]
     per_group = count // groups

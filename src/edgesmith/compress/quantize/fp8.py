@@ -7,7 +7,7 @@ from torch import nn
 from edgesmith.compress.quantize.kinds import KINDS, with_kinds
 from edgesmith.compress.quantize.learning import settled, train
 from edgesmith.compress.quantize.ptq import Transform
-from edgesmith.compress.quantize.spots import float_graph, spots
+from edgesmith.compress.quantize.spots import raw_graph, spots
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Task
@@ -62,7 +62,7 @@ def fp8(
         raise BadInput(f"fp8: format is {format!r}; need one of {', '.join(get_args(Eight))}.")
 
     def transform(module: nn.Module, task: Task) -> Lifted:
-        graph = float_graph("fp8", module, task)
+        graph = raw_graph("fp8", module, task)
         rounded = with_kinds(graph, spots(graph, task), lambda spot: KINDS[format])
         return settled(train(rounded, task, recipe, seed, run) if recipe else rounded)
 

@@ -7,13 +7,14 @@ import numpy as np
 from torch import nn
 
 from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
+from edgesmith.compress.quantize.preparation import float_graph
 from edgesmith.compress.quantize.ptq import quantized
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops.forms import Forms, with_forms
 from edgesmith.core.task import Normalize, Task
-from edgesmith.lower import Lifted, lift, lower, raw_tensor, with_normalize
+from edgesmith.lower import Lifted, lift
 from edgesmith.training.loop import Run, train_module
 from edgesmith.training.recipe import Recipe
 
@@ -77,7 +78,7 @@ def integer_only(
 
     def transform(module: nn.Module, task: Task) -> Lifted:
         samples = task.calibration.inputs[: images or None]
-        graph = lower(with_normalize(module, task.normalize), (raw_tensor(samples[:1]),))
+        graph = float_graph(module, task)
         annotated = annotate_forms(graph, samples, forms, calibration)
         made = lift(annotated)
         if recipe:

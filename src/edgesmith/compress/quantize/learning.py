@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
 from edgesmith.compress.quantize.placement import WEIGHTED, Widths, named_inputs, place, with_biases
+from edgesmith.compress.quantize.preparation import float_graph
 from edgesmith.compress.quantize.ptq import quantized
 from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.formats import Format, PerChannel, PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Normalize, Task
-from edgesmith.lower import Lifted, lift, lower, raw_tensor, with_normalize
+from edgesmith.lower import Lifted, lift
 from edgesmith.training.loop import BatchLoss, Run, Step, descend, train_module
 from edgesmith.training.recipe import Recipe
 
@@ -53,7 +54,7 @@ def calibrated(module: nn.Module, task: Task, widths: Widths, calibration: Calib
     The normalization is part of it, batch norms lie in the layers before them.
     """
     samples = task.calibration.inputs
-    graph = lower(with_normalize(module, task.normalize), (raw_tensor(samples[:1]),))
+    graph = float_graph(module, task)
     return quantized(graph, samples, CALIBRATORS[calibration], calibration != "minmax", False, widths)
 
 

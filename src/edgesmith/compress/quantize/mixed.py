@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import nn
 
 from edgesmith.compress.quantize.allocation import Allocation, Choice, allocate
 from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
 from edgesmith.compress.quantize.lsq import TUNE, lsq
 from edgesmith.compress.quantize.placement import INT8, Widths, check_bits
+from edgesmith.compress.quantize.preparation import float_graph
 from edgesmith.compress.quantize.ptq import Transform, quantized
 from edgesmith.compress.quantize.sensitivity import WIDTHS, Measure, Sensitivity, Spot, sensitivities, spots
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
-from edgesmith.lower import lift, lower, with_normalize
+from edgesmith.lower import lift
 from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
 
@@ -115,8 +115,7 @@ def mixed(
         raise BadInput(f"mixed: tuned is {tuned!r}; need ptq or lsq.")
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
-        samples = task.calibration.inputs
-        graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
+        graph = float_graph(module, task)
         wanted = limits if limits is not None else {"bytes": uniform_bytes(graph, task, weights)}
         asked = Asked(measure, others=Widths(8, activations), seed=seed)
         mix = choose(graph, task, wanted, cost or packed_bytes, asked)

@@ -12,12 +12,13 @@ from edgesmith.compress.quantize.calibrators import percentile as percentile_ran
 from edgesmith.compress.quantize.equalization import equalize as equalized
 from edgesmith.compress.quantize.observation import Extremes, histograms, observe
 from edgesmith.compress.quantize.placement import INT8, Widths, annotate, check_bits, place, sources_to_observe
+from edgesmith.compress.quantize.preparation import float_graph
 from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
-from edgesmith.lower import lift, lower, raw_tensor, with_normalize
+from edgesmith.lower import lift
 
 Transform = Callable[[nn.Module, Task], nn.Module]
 
@@ -82,7 +83,7 @@ def ptq(
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
         samples = task.calibration.inputs
-        graph = lower(with_normalize(module, task.normalize), (raw_tensor(samples[:1]),))
+        graph = float_graph(module, task)
         graph = quantized(
             equalized(graph) if equalize else graph, samples, choose, calibration != "minmax", correct_bias, widths
         )

@@ -11,6 +11,7 @@ from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
 from edgesmith.compress.quantize.fixed_layers import as_layers, element_wise
 from edgesmith.compress.quantize.learning import Place, places, train, with_quantizers
 from edgesmith.compress.quantize.placement import Widths, check_bits, first_and_last, with_biases
+from edgesmith.compress.quantize.preparation import float_graph
 from edgesmith.compress.quantize.ptq import Transform, quantized
 from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.card import Card, Claim, Source, method
@@ -19,7 +20,7 @@ from edgesmith.core.formats import Format, PerChannel, PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.ops.shift_add import MOST_TERMS, k_hot
 from edgesmith.core.task import Task
-from edgesmith.lower import Lifted, lift, lower, raw_tensor, with_normalize
+from edgesmith.lower import Lifted, lift
 from edgesmith.lower.fake_quantize import format_of, settings
 from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
@@ -104,8 +105,7 @@ def in_fixed_point(module: nn.Module, task: Task, bits: tuple[int, int, int], ca
         bits: of weights, of activations, of what is element-wise.
     """
     samples = task.calibration.inputs
-    example = (raw_tensor(samples[:1]),)
-    graph = lower(with_normalize(module, task.normalize), example, fold=False)
+    graph = float_graph(module, task, fold=False)
     graph = as_layers(graph, raw_formats(graph, samples))
     own = {**dict.fromkeys(element_wise(graph), bits[2]), **first_and_last(graph)}
     widths = Widths(bits[0], bits[1], own)
@@ -157,6 +157,13 @@ class FixedPoint(nn.Module):
         """Binary places after the point; below zero where the unit is above one."""
         return self.first + round(REACH * float(self.moved.detach()))
 
+    def freeze(self) -> "FixedPoint":
+        """Keep the binary point where it is: nothing is left to learn, or to store beside the format."""
+        self.first = self.fraction()
+        del self.moved
+        self.register_buffer("moved", torch.zeros(()), persistent=False)
+        return self
+
     def step(self) -> Tensor:
         """2^-fraction exactly, its gradient that of the fraction before rounding."""
         return 2.0 ** -self.fraction() * torch.exp2(REACH * (self.moved.detach() - self.moved))
@@ -201,7 +208,7 @@ def settled(module: Lifted, graph: Graph, task: Task) -> Lifted:
     chosen = {name: _cast_by(module, name, torch.from_numpy(array)) for name, array in weights.items()}
     trained = with_biases(replace(trained, constants={**trained.constants, **chosen}))
     kept = {name: module.quantizer_of(name) for name in trained.tensors if name not in weights}
-    frozen = {name: quantizer for name, quantizer in kept.items() if quantizer is not None}
+    frozen = {name: quantizer.freeze() for name, quantizer in kept.items() if isinstance(quantizer, FixedPoint)}
     return lift(trained, frozen).requires_grad_(False).eval()
 
 

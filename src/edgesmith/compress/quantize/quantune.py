@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from math import log10
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgesmith.compress.quantize.configurations import SPACE, Calibrated, Configuration
 from edgesmith.compress.quantize.placement import WEIGHTED, check_bits
+from edgesmith.compress.quantize.preparation import float_graph
 from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Split, Task
-from edgesmith.lower import lift, lower, with_normalize
-from edgesmith.training.evaluate import evaluate, evaluate_raw
+from edgesmith.lower import lift
+from edgesmith.training.evaluate import evaluate_raw
 
 TREES, DEPTH, RATE = 40, 3, 0.2  # of the boosted trees; our choice
 FIRST = 3  # random ones before the trees have anything to learn from
@@ -81,9 +81,9 @@ def quantune(
         raise BadInput(f"quantune: {trials} trials on {samples} samples; need one of each or more.")
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
-        graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(task.calibration.inputs[:1]).float(),))
+        graph = float_graph(module, task)
         seen = Calibrated(graph, task.calibration.inputs)
-        score = scored(seen, module, task, samples, weights, activations)
+        score = scored(seen, lift(graph), task, samples, weights, activations)
         found = tune(score, features(graph), records, trials, seed)
         best = max(found, key=lambda record: record.quality)
         return lift(seen.quantized(best.configuration, weights, activations))
@@ -94,10 +94,14 @@ def quantune(
 def scored(
     seen: Calibrated, module: nn.Module, task: Task, samples: int, weights: int, activations: int
 ) -> Callable[[Configuration], float]:
-    """A configuration to its metric as a share of the float module's, more being better."""
+    """A configuration to its metric as a share of the float module's, more being better.
+
+    Args:
+        module: takes raw values.
+    """
     part = Split(task.validation.inputs[:samples], task.validation.labels[:samples])
     short = replace(task, validation=part)
-    before = evaluate(module, short, part)
+    before = evaluate_raw(module, short, part)
 
     def score(configuration: Configuration) -> float:
         after = evaluate_raw(lift(seen.quantized(configuration, weights, activations)), short, part)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from edgesmith.compress.quantize.calibrators import Histogram, histogram
 from edgesmith.compress.quantize.observation import histograms, observe
 from edgesmith.compress.quantize.placement import FIXED, WEIGHTED, Group, named_inputs, place, sources_to_observe
+from edgesmith.compress.quantize.preparation import float_graph
 from edgesmith.compress.quantize.raw_input import raw_formats
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
-from edgesmith.lower import lower, with_normalize
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Spot:
     weight: Tensor | None = None
 
 
-def float_graph(method: str, module: nn.Module, task: Task) -> Graph:
+def raw_graph(method: str, module: nn.Module, task: Task) -> Graph:
     """The module's graph on raw values, its normalization within; what a sensor gives keeps the sensor's format.
 
     Raises:
         BadInput: not one input.
     """
     samples = task.calibration.inputs
-    graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
+    graph = float_graph(module, task)
     if len(graph.inputs) != 1:
         raise BadInput(f"{method}: the model has {len(graph.inputs)} inputs; need one.")
     raw = raw_formats(graph, samples)
@@ -61,7 +61,7 @@ def spots(graph: Graph, task: Task) -> tuple[Spot, ...]:
     """Everything that may be rounded: weights of layers and stored activations; recurrent cells and biases stay float.
 
     Args:
-        graph: as `float_graph` makes it.
+        graph: as `raw_graph` makes it.
 
     Raises:
         BadInput: a value that is not finite.

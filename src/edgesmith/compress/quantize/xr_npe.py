@@ -13,7 +13,7 @@ from edgesmith.compress.quantize.kinds import KINDS, Kind, with_kinds
 from edgesmith.compress.quantize.learning import settled, train
 from edgesmith.compress.quantize.placement import WEIGHTED, named_inputs
 from edgesmith.compress.quantize.ptq import Transform
-from edgesmith.compress.quantize.spots import Spot, float_graph, spots
+from edgesmith.compress.quantize.spots import Spot, raw_graph, spots
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import FloatFormat, Posit
@@ -79,7 +79,7 @@ def xr_npe(
         raise BadInput(f"xr_npe: {bits} bits a weight; need 4 to 16.")
 
     def transform(module: nn.Module, task: Task) -> Lifted:
-        graph = float_graph("xr_npe", module, task)
+        graph = raw_graph("xr_npe", module, task)
         found = spots(graph, task)
         layers = layers_of(graph)
         if not layers:
