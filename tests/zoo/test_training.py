@@ -15,7 +15,7 @@ from edgesmith import zoo
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.data.digits import digits_task
 from edgesmith.training.evaluate import evaluate
-from edgesmith.training.loop import augmented, rolled, schedule, shifted, train_module
+from edgesmith.training.loop import Run, augmented, rolled, schedule, shifted, train_module
 from edgesmith.training.recipe import Recipe
 from edgesmith.zoo import testbed
 from edgesmith.zoo.builders import build
@@ -34,7 +34,7 @@ def trained(folder, seed=0, kill_after=None):
         if epoch == kill_after:
             raise Killed
 
-    module = train_module(build(CNN, seed), digits_task(), SHORT, seed, folder / "run.state", progress)
+    module = train_module(build(CNN, seed), digits_task(), SHORT, seed, Run(folder / "run.state", progress))
     return module.state_dict()
 
 
@@ -91,7 +91,7 @@ def test_the_state_of_another_recipe_is_refused(tmp_path):
     trained(tmp_path)
     other = dataclasses.replace(SHORT, epochs=5)
     with pytest.raises(BadInput, match="another recipe"):
-        train_module(build(CNN), digits_task(), other, 0, tmp_path / "run.state")
+        train_module(build(CNN), digits_task(), other, 0, Run(tmp_path / "run.state"))
 
 
 def test_a_damaged_state_is_a_clear_error(tmp_path, nprng):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgesmith.cli.models import load, need_task
-from edgesmith.cli.options import Data, Json, ModelSpec, Seed, Trust
+from edgesmith.cli.options import Accelerator, Data, Json, ModelSpec, Seed, Trust
 from edgesmith.cli.output import as_json, note, say, table
 from edgesmith.core.errors import BadInput
 
@@ -28,6 +28,7 @@ def compress(
     bits: Bits = 8,
     data: Data = None,
     seed: Seed = 0,
+    accelerator: Accelerator = "cpu",
     trust: Trust = False,
     json: Json = False,
 ) -> None:
@@ -39,10 +40,12 @@ def compress(
     from edgesmith.pipeline.comparing import choices
     from edgesmith.pipeline.compressed import compress_model, describe, write_compressed
     from edgesmith.pipeline.recipes import read_recipe
+    from edgesmith.training.accelerator import named as named_device
 
+    device = named_device(accelerator)
     steps = read_recipe(recipe) if recipe else tuple(choices([method or ""], [bits]))
     keep = out.parent / f".{out.name}.training"
-    made = compress_model(named.module, task, steps, named.name, seed, keep, note)
+    made = compress_model(named.module, task, steps, named.name, seed, keep, note, device)
     write_compressed(out, made, steps, task)
     for state in keep.glob("*"):
         state.unlink()
@@ -68,6 +71,7 @@ def compare(
     ] = Path("edgesmith-compare"),
     data: Data = None,
     seed: Seed = 0,
+    accelerator: Accelerator = "cpu",
     trust: Trust = False,
     json: Json = False,
 ) -> None:
@@ -82,9 +86,11 @@ def compare(
     task = need_task(named)
     from edgesmith.pipeline.comparing import choices, compare_methods
     from edgesmith.report.compare import write_comparison
+    from edgesmith.training.accelerator import named as named_device
 
+    device = named_device(accelerator)
     steps = choices([name.strip() for name in methods.split(",")], widths)
-    rows = compare_methods(named.module, task, steps, board, named.name, seed, out, note)
+    rows = compare_methods(named.module, task, steps, board, named.name, seed, out, note, device)
     facts = {"model": named.name, "task": task.name, "metric": task.metric.name, "direction": task.metric.direction}
     facts["target"] = board.name if board else ""
     page = write_comparison({**facts, "rows": rows}, out / "compare.html")

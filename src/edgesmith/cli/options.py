@@ -36,6 +36,10 @@ Port = Annotated[
     str | None, typer.Option("--port", metavar="PORT", help="A board's serial port, such as /dev/ttyUSB0 or COM3.")
 ]
 Repeats = Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs on the board, with --port.")]
+Accelerator = Annotated[
+    str,
+    typer.Option("--accelerator", metavar="DEVICE", help="What trains and solves: cpu or cuda."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Patch = Annotated[
     str,

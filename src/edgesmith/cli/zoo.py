@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesmith.cli.options import Json, Seed
+from edgesmith.cli.options import Accelerator, Json, Seed
 from edgesmith.cli.output import as_json, note, say, table
 
 if TYPE_CHECKING:
@@ -53,12 +53,15 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", help="The checkpoint; default: your cache, where fit finds it.")
     ] = None,
+    accelerator: Accelerator = "cpu",
     json: Json = False,
 ) -> None:
     """Train a net by its recipe; a killed run goes on where it was."""
+    from edgesmith.training.accelerator import named
     from edgesmith.zoo import train as train_net
 
-    trained = train_net(name, seed, out, lambda epoch, loss: note(f"epoch {epoch + 1}: loss {loss:.4f}"))
+    device = named(accelerator)
+    trained = train_net(name, seed, out, lambda epoch, loss: note(f"epoch {epoch + 1}: loss {loss:.4f}"), device)
     facts = {"checkpoint": str(trained.checkpoint), "validation": trained.validation, "test": trained.test}
     if json:
         return as_json(facts)

@@ -22,6 +22,7 @@ from edgesmith.pipeline.build import bind_for
 from edgesmith.pipeline.compressed import raw_graph, stored_bytes
 from edgesmith.pipeline.profile import profile
 from edgesmith.pipeline.recipes import Progress, Step, apply, methods
+from edgesmith.training.accelerator import Accelerator
 from edgesmith.training.evaluate import evaluate_raw
 
 BITS = "weights"  # the setting that every method with a choice of bits has
@@ -53,11 +54,13 @@ def compare_methods(
     seed: int = 0,
     keep: Path | None = None,
     progress: Progress = lambda line: None,
+    accelerator: Accelerator = "cpu",
 ) -> list[Row]:
     """One row for the float model and one for each step; a row that is on disk is not made again.
 
     Args:
         keep: folder for finished rows; the same call goes on there after a kill.
+        accelerator: what trains and solves; rows are kept apart by it, since the time taken differs.
 
     Returns:
         rows with method, bits, quality (the task's metric on the validation split), bytes (of weights), flash_bytes,
@@ -73,13 +76,14 @@ def compare_methods(
         weights_sha256(float_graph),
         target.name if target else "",
         seed,
+        *([accelerator] if accelerator != "cpu" else []),
     ]
     for number, step in enumerate(steps, 1):
         progress(f"{number} of {len(steps)}: {step.words()}")
         place = _place(keep, scope, step) if keep else None
         row = _read(place) if place and place.is_file() else None
         if row is None:
-            row = _measured(module, task, step, target, name, seed)
+            row = _measured(module, task, step, target, (name, seed, accelerator))
             if place:
                 with explained(place.parent):
                     place.parent.mkdir(parents=True, exist_ok=True)
@@ -88,11 +92,14 @@ def compare_methods(
     return rows
 
 
-def _measured(module: nn.Module, task: Task, step: Step, target: Target | None, name: str, seed: int) -> Row:
+def _measured(
+    module: nn.Module, task: Task, step: Step, target: Target | None, how: tuple[str, int, Accelerator]
+) -> Row:
+    name, seed, accelerator = how
     row: Row = {"method": step.method, "bits": step.settings[BITS], "error": ""}
     begin = time.perf_counter()
     try:
-        graph = raw_graph(apply([step], module, task, seed), task, name)
+        graph = raw_graph(apply([step], module, task, seed, accelerator=accelerator), task, name)
         row["seconds"] = round(time.perf_counter() - begin, 2)
         return row | figures(graph, task, target)
     except EdgesmithError as error:

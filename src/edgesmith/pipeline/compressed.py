@@ -16,6 +16,7 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.lower import Lifted, graph_of, lift, lower, raw_tensor, with_normalize
 from edgesmith.pipeline.recipes import Progress, Step, apply
+from edgesmith.training.accelerator import Accelerator
 from edgesmith.training.evaluate import evaluate_raw
 
 KIND = "compressed"
@@ -50,17 +51,19 @@ def compress_model(
     seed: int = 0,
     keep: Path | None = None,
     progress: Progress = lambda line: None,
+    accelerator: Accelerator = "cpu",
 ) -> Compressed:
     """Run a recipe and say what it did.
 
     Args:
         keep: folder for the state of a training, from which the same call goes on after a kill.
+        accelerator: what trains and solves.
 
     Raises:
         BadInput, Unsupported: as the methods say.
     """
     float_graph = raw_graph(module, task, name)
-    graph = raw_graph(apply(steps, module, task, seed, keep, progress), task, name)
+    graph = raw_graph(apply(steps, module, task, seed, keep, progress, accelerator), task, name)
     before, after = (evaluate_raw(lift(each), task, task.validation) for each in (float_graph, graph))
     return Compressed(graph, before, after, stored_bytes(float_graph), stored_bytes(graph))
 

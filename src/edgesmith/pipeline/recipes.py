@@ -13,6 +13,7 @@ from edgesmith import catalog
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.task import Normalize, Task
 from edgesmith.lower import Lifted
+from edgesmith.training.accelerator import Accelerator
 from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
 
@@ -161,18 +162,20 @@ def apply(
     seed: int = 0,
     keep: Path | None = None,
     progress: Progress = lambda line: None,
+    accelerator: Accelerator = "cpu",
 ) -> nn.Module:
     """Run the steps one after the other on a copy of the module.
 
     Args:
         keep: folder for the state of a step that trains; the same call goes on there after a kill.
         progress: hears of each step and epoch.
+        accelerator: what the steps compute on that train or solve.
     """
     teacher = module
     for number, step in enumerate(steps, 1):
         progress(f"step {number} of {len(steps)}: {step.words()}")
         state = keep / f"step{number}.safetensors" if keep else None
-        run = Run(state, lambda epoch, loss: progress(f"  epoch {epoch + 1}: loss {loss:.4g}"))
+        run = Run(state, lambda epoch, loss: progress(f"  epoch {epoch + 1}: loss {loss:.4g}"), accelerator)
         module = transform_of(step, seed, run, teacher)(module, task)
         task = after_normalization(task, module)
     return module

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from edgesmith.core.task import Normalize, Split, Task
 from edgesmith.lower.lowering import raw_tensor
+from edgesmith.training.accelerator import device_under
 from edgesmith.training.detection import detection_loss
 
 
@@ -29,7 +30,8 @@ def predict(module: nn.Module, split: Split, normalize: Normalize, batch: int = 
     """The model's float outputs on every sample of a split, in eval mode."""
     module.eval()
     chunks = [split.inputs[start : start + batch] for start in range(0, len(split), batch)]
-    return np.concatenate([module(torch.from_numpy(normalize(chunk))).numpy() for chunk in chunks])
+    device = device_under(module)
+    return np.concatenate([module(torch.from_numpy(normalize(chunk)).to(device)).cpu().numpy() for chunk in chunks])
 
 
 def evaluate(module: nn.Module, task: Task, split: Split) -> float:
@@ -42,7 +44,8 @@ def predict_raw(module: nn.Module, inputs: np.ndarray, batch: int = 256) -> np.n
     """Float outputs of a module that normalizes by itself, on raw inputs (n, ...)."""
     module.eval()
     chunks = [inputs[start : start + batch] for start in range(0, len(inputs), batch)]
-    return np.concatenate([module(raw_tensor(chunk)).numpy() for chunk in chunks])
+    device = device_under(module)
+    return np.concatenate([module(raw_tensor(chunk).to(device)).cpu().numpy() for chunk in chunks])
 
 
 def evaluate_raw(module: nn.Module, task: Task, split: Split) -> float:

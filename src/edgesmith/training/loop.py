@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgesmith.core.task import Split, Task
+from edgesmith.training.accelerator import Accelerator, device_of, device_under
 from edgesmith.training.evaluate import loss_of, normalized
 from edgesmith.training.recipe import Augment, Recipe
 from edgesmith.training.state import load_state, save_state
@@ -23,10 +24,17 @@ WARM_UP = 0.1  # share of all steps
 
 @dataclass(frozen=True)
 class Run:
-    """How a training is watched and kept; as in `train_module`."""
+    """How a method works through its epochs or layers.
+
+    Attributes:
+        state_file: where the state is kept after every epoch; read first if it is there. None keeps none.
+        progress: called with the finished epoch and its mean loss.
+        accelerator: what computes; "cpu" everywhere, "cuda" where there is one.
+    """
 
     state_file: Path | None = None
     progress: Callable[[int, float], None] = lambda epoch, loss: None
+    accelerator: Accelerator = "cpu"
 
 
 def descend(loss_of_batch: Callable[[], Tensor], optimizer: torch.optim.Optimizer) -> Tensor:
@@ -43,35 +51,41 @@ def train_module(
     task: Task,
     recipe: Recipe,
     seed: int,
-    state_file: Path | None = None,
-    progress: Callable[[int, float], None] = lambda epoch, loss: None,
+    run: Run | None = None,
     batch_loss: BatchLoss | None = None,
     step: Step = descend,
 ) -> nn.Module:
-    """Train `module` in place and return it in eval mode.
+    """Train `module` in place and return it in eval mode, on the CPU.
 
-    Everything random comes from (seed, epoch), so a run resumed from `state_file` ends with the same weights.
+    Everything random comes from (seed, epoch), so a run resumed from its state ends with the same weights.
 
     Args:
-        state_file: where the state is kept after every epoch; read first if it is there. None keeps none.
-        progress: called with the finished epoch and its mean loss.
+        run: where the state is kept, who hears of epochs, and what computes.
         batch_loss: what is minimised; None for the task's own loss.
         step: how a batch changes the parameters. One that keeps something from step to step begins anew after a resume.
 
     Raises:
-        BadInput: `state_file` is not a state of this module.
+        BadInput: the state is not one of this module.
+        Missing: the accelerator is not there.
     """
+    run = run or Run()
+    module.to(device_of(run.accelerator))
     optimizer = torch.optim.AdamW(module.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    start = load_state(state_file, module, optimizer, recipe, seed) if state_file and state_file.exists() else 0
+    start = _begun(run.state_file, module, optimizer, recipe, seed)
     batch_loss = batch_loss or (lambda outputs, x, labels: loss_of(outputs, x, labels, task, recipe.label_smoothing))
     with torch.random.fork_rng(devices=[]):
         for epoch in range(start, recipe.epochs):
             torch.manual_seed(seed * 10_007 + epoch)
             loss = train_epoch(module, task, recipe, epoch, Update(optimizer, batch_loss, step))
-            if state_file:
-                save_state(state_file, module, optimizer, {"epoch": epoch + 1, "seed": seed, "recipe": recipe})
-            progress(epoch, loss)
-    return laid_out(module, torch.contiguous_format).eval()
+            if run.state_file:
+                save_state(run.state_file, module, optimizer, {"epoch": epoch + 1, "seed": seed, "recipe": recipe})
+            run.progress(epoch, loss)
+    return laid_out(module.cpu(), torch.contiguous_format).eval()
+
+
+def _begun(path: Path | None, module: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, seed: int) -> int:
+    """Epochs done, their state put back."""
+    return load_state(path, module, optimizer, recipe, seed) if path and path.exists() else 0
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,7 @@ class Update:
 def train_epoch(module: nn.Module, task: Task, recipe: Recipe, epoch: int, update: Update) -> float:
     """One pass over the train split; returns the mean loss."""
     module.train()
+    device = device_under(module)
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     laid_out(module, layout)
     samples = min(recipe.train_samples or len(task.train), len(task.train))
@@ -94,10 +109,11 @@ def train_epoch(module: nn.Module, task: Task, recipe: Recipe, epoch: int, updat
     for index, (raw, labels) in enumerate(batches(task.train, samples, recipe.batch)):
         for group in update.optimizer.param_groups:
             group["lr"] = recipe.learning_rate * schedule((epoch * steps + index) / (recipe.epochs * steps))
-        x = normalized(augmented(raw, recipe.augment), task.normalize).contiguous(memory_format=layout)
+        x = normalized(augmented(raw, recipe.augment), task.normalize).contiguous(memory_format=layout).to(device)
+        labels = labels.to(device)
 
         def loss_of_batch(x: Tensor = x, labels: Tensor = labels) -> Tensor:
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
                 outputs = module(x)
             return update.batch_loss(outputs.float() if recipe.bfloat16 else outputs, x, labels)
 

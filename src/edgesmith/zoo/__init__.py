@@ -15,6 +15,7 @@ from edgesmith.zoo.entries import CLASSICAL, ENTRIES, Entry, entry
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from edgesmith.training.accelerator import Accelerator
     from edgesmith.zoo.testbed import Testbed, Trained
 
 __all__ = ["Entry", "info", "load", "load_model", "names", "train"]
@@ -71,17 +72,20 @@ def train(
     seed: int = 0,
     out: Path | None = None,
     progress: Callable[[int, float], None] = lambda epoch, loss: None,
+    accelerator: "Accelerator" = "cpu",
 ) -> "Trained":
     """Train one net by its recipe; a killed run goes on where it was.
 
     Args:
         out: the checkpoint to write; by default in the user's cache, where `load` finds it (seed 0).
         progress: called with each finished epoch and its mean loss.
+        accelerator: what computes; "cpu" everywhere, "cuda" where there is one.
 
     Raises:
         BadInput: no net of that name, or it has no data to train on.
-        Missing: its data is not on this machine.
+        Missing: its data or the accelerator is not on this machine.
     """
+    from edgesmith.training.loop import Run
     from edgesmith.zoo.testbed import train_testbed
 
-    return train_testbed(entry(name), seed, out, progress)
+    return train_testbed(entry(name), seed, out, Run(progress=progress, accelerator=accelerator))

@@ -1,8 +1,7 @@
 """A net of the zoo made ready: its task, its module with the trained weights, an example input."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.task import Task
 from edgesmith.data import named_task
 from edgesmith.training.evaluate import evaluate
-from edgesmith.training.loop import train_module
+from edgesmith.training.loop import Run, train_module
 from edgesmith.training.state import save_tensors
 from edgesmith.zoo.builders import blank_input, build, random_inputs, random_net
 from edgesmith.zoo.classical import fitted, row_of_zeros
@@ -121,7 +120,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise BadInput(f"zoo: {path} does not hold this net's weights ({error}). Delete it and train again.") from error
 
 
-def train_testbed(entry: Entry, seed: int, out: Path | None, progress: Callable[[int, float], None]) -> Trained:
+def train_testbed(entry: Entry, seed: int, out: Path | None, run: Run) -> Trained:
     """Train by the recipe and save the checkpoint; errors as in `zoo.train`."""
     if entry.dataset is None or entry.recipe is None:
         raise BadInput(f"zoo: {entry.name} is a shape without data; need a testbed. The list: edgesmith zoo.")
@@ -133,7 +132,7 @@ def train_testbed(entry: Entry, seed: int, out: Path | None, progress: Callable[
     module = own_part(entry, net)
     if isinstance(net, IntentClassifier):
         task = embedded(task, net.minilm.eval())
-    train_module(module, task, entry.recipe, seed, state_file, progress)
+    train_module(module, task, entry.recipe, seed, replace(run, state_file=state_file))
     seconds = time.perf_counter() - begin
     validation, test = (evaluate(module, task, split) for split in (task.validation, task.test))
     facts = {"net": entry.name, "seed": seed, "recipe": entry.recipe, "validation": validation, "test": test}

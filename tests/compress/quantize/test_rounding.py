@@ -379,10 +379,10 @@ def test_what_has_no_form_is_refused(block):
         with pytest.raises(BadInput, match="need"):
             rtn(**bad)
     with pytest.raises(BadInput, match="cpu or cuda"):
-        gptq(accelerator="tpu")
+        gptq(run=Run(accelerator="tpu"))
     if not torch.cuda.is_available():
         with pytest.raises(Missing, match="CUDA"):
-            gptq(accelerator="cuda")
+            gptq(run=Run(accelerator="cuda"))
 
 
 def test_groups_are_stored_as_groups(block):

@@ -83,9 +83,8 @@ def mst_compression(
         if not layers:
             raise BadInput("mst_compression: the net has no binary convolution; need BinaryConv2d behind Sign.")
         if recipe:
-            state = run or Run()
             shrinking = loss_with_trees(layers, task, depth, strength, recipe.label_smoothing)
-            train_module(net, task, recipe, seed, state.state_file, state.progress, shrinking)
+            train_module(net, task, recipe, seed, run, shrinking)
         return lift(stored(net.eval(), task, lambda bits: tree(bits, depth), calibration)).eval()
 
     return transform
@@ -125,7 +124,7 @@ def loss_with_trees(
 
 def edges_of(weight: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     """The tree of the weights as they are: every channel but the root, and its parent."""
-    distances = differences((weight.detach() >= 0).numpy())
+    distances = differences((weight.detach() >= 0).cpu().numpy())
     parents = spanning_tree(distances, depth, roots=(centre(distances),))
     children = [channel for channel, parent in enumerate(parents) if parent != ROOT]
     return torch.tensor(children, dtype=torch.long), torch.tensor(

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.task import Task
+from edgesmith.training.accelerator import device_of
 from edgesmith.training.evaluate import loss_of
 from edgesmith.training.loop import Run, train_module
 from edgesmith.training.recipe import Recipe
@@ -51,13 +52,12 @@ def kd(
         run: keeps the state after every epoch, so that a killed run goes on, and hears of each.
     """
 
-    run = run or Run()
-
     def transform(module: nn.Module, task: Task) -> nn.Module:
         student = copy.deepcopy(module)
         if teacher is None:
-            return train_module(student, task, recipe, seed, run.state_file, run.progress)
-        frozen = copy.deepcopy(teacher).eval().requires_grad_(False)
+            return train_module(student, task, recipe, seed, run)
+        device = device_of(run.accelerator if run else "cpu")
+        frozen = copy.deepcopy(teacher).eval().requires_grad_(False).to(device)
 
         def loss(outputs: Tensor, x: Tensor, labels: Tensor) -> Tensor:
             hard = loss_of(outputs, x, labels, task, recipe.label_smoothing)
@@ -70,7 +70,7 @@ def kd(
             )
             return alpha * soft + (1 - alpha) * hard
 
-        return train_module(student, task, recipe, seed, run.state_file, run.progress, loss)
+        return train_module(student, task, recipe, seed, run, loss)
 
     return transform
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from edgesmith.compress.quantize.grids import Clip, Grid, check_clip, searched
-from edgesmith.compress.quantize.layers import Accelerator, Layer, Rounded
+from edgesmith.compress.quantize.layers import Layer, Rounded
 from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.compress.quantize.rounding import ENDS, Storage, Work, rounding
 from edgesmith.core.card import Card, Claim, Source, method
@@ -50,7 +50,6 @@ def adaround(
     clip: Clip = "mse",
     ends: int = ENDS,
     seed: int = 0,
-    accelerator: Accelerator = "cpu",
     run: Run | None = None,
 ) -> Transform:
     """Round a copy of the module.
@@ -60,7 +59,7 @@ def adaround(
         iterations: steps a layer; 0 rounds to nearest.
         clip: how scales are chosen before; as in `rtn`. Squared error is the paper's (section 5).
         seed: of the rows drawn.
-        accelerator, run: as in `Walk`.
+        run: as in `Walk`.
 
     Raises:
         BadInput: bits, groups or a clip that do not exist, or a negative count.
@@ -76,7 +75,7 @@ def adaround(
         weight = reconstructed(layer, grid, rows_of_outputs(layer, generator), iterations, generator)
         return Rounded(weight, grid.format())
 
-    work = Work(accelerator, True, run, {"iterations": iterations, "clip": clip, "seed": seed})
+    work = Work(True, run, {"iterations": iterations, "clip": clip, "seed": seed})
     return rounding("adaround", Storage(weights, activations, group, ends), solve, work)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from edgesmith.compress.quantize.grids import Clip, check_clip, output_loss, searched
-from edgesmith.compress.quantize.layers import Accelerator, Layer, Walk, walk
+from edgesmith.compress.quantize.layers import Layer, Walk, walk
 from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.compress.quantize.rounding import ENDS, Storage, Work, rounding
 from edgesmith.compress.quantize.rtn import nearest
@@ -47,7 +47,6 @@ def awq(
     grid: int = GRID,
     clip: Clip = "output",
     ends: int = ENDS,
-    accelerator: Accelerator = "cpu",
     run: Run | None = None,
 ) -> Transform:
     """Round a copy of the module.
@@ -56,7 +55,7 @@ def awq(
         weights, activations, group, ends: as in `Storage`.
         grid: exponents that are tried; 1 scales nothing.
         clip: ranges after scaling; as in `rtn`.
-        accelerator, run: as in `Walk`.
+        run: as in `Walk`.
 
     Raises:
         BadInput: bits, groups or a clip that do not exist, or an empty grid.
@@ -67,10 +66,10 @@ def awq(
     storage = Storage(weights, activations, group, ends)
 
     def prepare(graph: Graph, task: Task) -> Graph:
-        how = Walk(storage.widths(graph), accelerator)
+        how = Walk(storage.widths(graph), run=Run(accelerator=run.accelerator if run else "cpu"))
         return activation_aware(graph, task.calibration.inputs, how, group, grid)
 
-    work = Work(accelerator, run=run, settings={"grid": grid, "clip": clip}, prepare=prepare)
+    work = Work(run=run, settings={"grid": grid, "clip": clip}, prepare=prepare)
     return rounding("awq", storage, partial(nearest, group=group, clip=clip), work)
 
 

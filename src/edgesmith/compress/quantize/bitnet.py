@@ -70,7 +70,6 @@ def bitnet(
         BadInput: other bits, or a module without a layer between the first and the last.
     """
     check_bits("bitnet", activations)
-    run = run or Run()
 
     def transform(module: nn.Module, task: Task) -> Lifted:
         float_graph(module, task)  # refuses what cannot be lowered before it is trained
@@ -82,7 +81,7 @@ def bitnet(
             reset(student, seed)
         for layer in inner:
             parametrize.register_parametrization(layer, "weight", Ternary())
-        train_module(student, task, recipe, seed, run.state_file, run.progress)
+        train_module(student, task, recipe, seed, run)
         for layer in inner:
             parametrize.remove_parametrizations(layer, "weight")
         plain = calibrated(student, task, Widths(), calibration)

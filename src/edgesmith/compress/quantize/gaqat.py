@@ -127,7 +127,7 @@ class Adaptive:
         before = climb(movable(optimizer, tuple(self.scales)), self.freezing.rho)
         gradients(loss_of_batch, optimizer)
         back(before)
-        masks = {id(scale): mask for scale, mask in zip(self.scales, self.frozen, strict=True)}
+        masks = {id(s): mask.to(s.device) for s, mask in zip(self.scales, self.frozen, strict=True)}
         for parameter, gradient in zip(learned, task, strict=True):
             mask = masks.get(id(parameter))
             smooth = _gradient(parameter)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from edgesmith.compress.quantize.grids import Clip, Grid, check_clip, rounded, searched
-from edgesmith.compress.quantize.layers import Accelerator, Layer, Rounded
+from edgesmith.compress.quantize.layers import Layer, Rounded
 from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.compress.quantize.rounding import ENDS, Storage, Work, rounding
 from edgesmith.core.card import Card, Claim, Source, method
@@ -43,7 +43,6 @@ def gptq(
     block: int = BLOCK,
     clip: Clip = "mse",
     ends: int = ENDS,
-    accelerator: Accelerator = "cpu",
     run: Run | None = None,
 ) -> Transform:
     """Round a copy of the module.
@@ -54,7 +53,7 @@ def gptq(
         damping: added to the diagonal, as a share of its mean.
         block: columns whose updates are done together.
         clip: how scales are chosen before; as in `rtn`. Squared error is the authors' at few bits.
-        accelerator, run: as in `Walk`.
+        run: as in `Walk`.
 
     Raises:
         BadInput: bits, groups or a clip that do not exist; damping not above zero; a block below 1.
@@ -70,7 +69,7 @@ def gptq(
         return Rounded(weight, grid.format())
 
     settings = {"act_order": act_order, "damping": damping, "block": block, "clip": clip}
-    work = Work(accelerator, run=run, settings=settings)
+    work = Work(run=run, settings=settings)
     return rounding("gptq", Storage(weights, activations, group, ends), solve, work)
 
 

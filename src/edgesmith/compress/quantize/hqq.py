@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from edgesmith.compress.quantize.grids import Grid, by_range, run_size, stored
-from edgesmith.compress.quantize.layers import Accelerator, Layer, Rounded
+from edgesmith.compress.quantize.layers import Layer, Rounded
 from edgesmith.compress.quantize.ptq import Transform
 from edgesmith.compress.quantize.rounding import ENDS, Storage, Work, rounding
 from edgesmith.core.card import Card, Claim, Source, method
@@ -43,7 +43,6 @@ def hqq(
     norm: float = NORM,
     rounds: int = ROUNDS,
     ends: int = ENDS,
-    accelerator: Accelerator = "cpu",
     run: Run | None = None,
 ) -> Transform:
     """Round a copy of the module; activations stay float.
@@ -52,7 +51,7 @@ def hqq(
         weights, group, ends: as in `Storage`; groups have zero points, channels have none.
         norm: p of the error's l_p norm, above 0, at most 1.
         rounds: of the alternation, at most.
-        accelerator, run: as in `Walk`.
+        run: as in `Walk`.
 
     Raises:
         BadInput: bits or groups that do not exist, or another norm.
@@ -66,7 +65,7 @@ def hqq(
         grid = shifted(runs, layer.bits, norm, rounds) if size else scaled(runs, layer.bits, norm, rounds)
         return Rounded(grid.round(layer.weight.double()), grid.format())
 
-    work = Work(accelerator, run=run, settings={"norm": norm, "rounds": rounds})
+    work = Work(run=run, settings={"norm": norm, "rounds": rounds})
     return rounding("hqq", Storage(weights, 0, group, ends), solve, work)
 
 

@@ -102,6 +102,5 @@ def fine_tune(module: nn.Module, task: Task, recipe: Recipe, seed: int = 0, run:
 
     Source: arXiv:2207.01405, section 4.1 (quantization-aware fine-tuning with the straight-through estimator).
     """
-    run = run or Run()
     raw = replace(task, normalize=Normalize())
-    train_module(module, raw, recipe, seed, run.state_file, run.progress)
+    train_module(module, raw, recipe, seed, run)

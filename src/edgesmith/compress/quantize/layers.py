@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,15 +19,15 @@ from torch import Tensor
 
 from edgesmith.compress.quantize.placement import INT8, Widths, named_inputs
 from edgesmith.core import formats
-from edgesmith.core.errors import BadInput, Missing
+from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import Format
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.ops import attrs_of
 from edgesmith.lower.lift import execute
+from edgesmith.training.accelerator import device_of
 from edgesmith.training.loop import Run
 from edgesmith.training.state import save_tensors
 
-Accelerator = Literal["cpu", "cuda"]
 SOLVED = ("conv2d", "linear")  # kinds whose weight is a matrix on rows of inputs
 OTHERS = {"conv_transpose2d": ("w",), "lstm": ("w_ih", "w_hh"), "gru": ("w_ih", "w_hh")}  # rounded by their range
 BATCH = 64  # samples run together
@@ -97,14 +97,13 @@ class Walk:
 
     Attributes:
         widths: bits of each weight.
-        accelerator: what computes the solutions; "cpu" everywhere, "cuda" where there is one.
         exact: keep the float model's tensors beside the rounded ones, for methods that reconstruct outputs.
-        run: its state file names the folder of finished layers; its progress hears of each with its relative error.
+        run: its state file names the folder of finished layers; its progress hears of each with its relative error;
+            its accelerator computes the solutions.
         key: what a kept state must agree with, besides the weights: the method and its settings.
     """
 
     widths: Widths = INT8
-    accelerator: Accelerator = "cpu"
     exact: bool = False
     run: Run = field(default_factory=Run)
     key: str = ""
@@ -126,7 +125,7 @@ def walk(graph: Graph, samples: np.ndarray, solve: Solve, how: Walk) -> Graph:
     """
     if len(graph.inputs) != 1:
         raise BadInput(f"layers: the model has {len(graph.inputs)} inputs; need one.")
-    device = device_of(how.accelerator)
+    device = device_of(how.run.accelerator)
     kept = Kept(how, graph)
     pass_, exact = Pass(graph, samples), Pass(unformatted(graph), samples) if how.exact else None
     for index, op in enumerate(graph.ops):
@@ -166,20 +165,6 @@ def relative_error(weight: Tensor, rounded: Tensor) -> float:
     """Norm of the difference over the norm of the weight; 0 for a weight of zeros."""
     norm = float(weight.norm())
     return float((weight - rounded).norm()) / norm if norm else 0.0
-
-
-def device_of(accelerator: Accelerator) -> torch.device:
-    """The device to solve on.
-
-    Raises:
-        BadInput: neither "cpu" nor "cuda".
-        Missing: no CUDA device here.
-    """
-    if accelerator not in ("cpu", "cuda"):
-        raise BadInput(f"layers: accelerator is {accelerator!r}; need cpu or cuda.")
-    if accelerator == "cuda" and not torch.cuda.is_available():
-        raise Missing("layers: torch sees no CUDA device here; need one for accelerator cuda. Use cpu.")
-    return torch.device(accelerator)
 
 
 class Pass:

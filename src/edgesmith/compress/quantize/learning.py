@@ -105,7 +105,6 @@ def train(
     Args:
         batch_loss, step: as in `train_module`.
     """
-    run = run or Run()
     raw = replace(task, normalize=Normalize())
-    train_module(module, raw, recipe, seed, run.state_file, run.progress, batch_loss, step)
+    train_module(module, raw, recipe, seed, run, batch_loss, step)
     return module

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from edgesmith.compress.quantize.calibrators import CALIBRATORS
-from edgesmith.compress.quantize.layers import Accelerator, Solve, Walk, device_of, walk
+from edgesmith.compress.quantize.layers import Solve, Walk, walk
 from edgesmith.compress.quantize.placement import Widths, check_bits, first_and_last, with_biases
 from edgesmith.compress.quantize.preparation import float_graph
 from edgesmith.compress.quantize.ptq import Transform, quantized
@@ -15,6 +15,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.lower import Lifted, lift
+from edgesmith.training.accelerator import device_of
 from edgesmith.training.loop import Run
 
 ENDS = 8  # bits of the first and the last layer, as in `lsq`
@@ -57,12 +58,11 @@ class Work:
     """How a method works.
 
     Attributes:
-        accelerator, exact, run: as in `Walk`.
+        exact, run: as in `Walk`.
         settings: of the method, which a kept state must agree with.
         prepare: changes the float graph first.
     """
 
-    accelerator: Accelerator = "cpu"
     exact: bool = False
     run: Run | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +77,8 @@ def rounding(method: str, storage: Storage, solve: Solve, work: Work) -> Transfo
         Missing: the accelerator is not there.
     """
     storage.check(method)
-    device_of(work.accelerator)
+    run = work.run or Run()
+    device_of(run.accelerator)
 
     def transform(module: nn.Module, task: Task) -> Lifted:
         graph = work.prepare(float_graph(module, task), task)
@@ -85,7 +86,7 @@ def rounding(method: str, storage: Storage, solve: Solve, work: Work) -> Transfo
         if storage.activations:
             graph = quantized(graph, samples, CALIBRATORS["mse"], correct_bias=False, widths=widths)
         key = f"{method} {storage} {work.settings}"
-        how = Walk(widths, work.accelerator, work.exact, work.run or Run(), key)
+        how = Walk(widths, work.exact, run, key)
         return lift(with_biases(walk(graph, samples, solve, how))).eval()
 
     return transform
