@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from edgesmith import zoo
 from edgesmith.core.atomic import write_file
 from edgesmith.core.cache import cache_folder
 from edgesmith.core.errors import Missing
 from edgesmith.core.task import Split, Task
+from edgesmith.training.loop import Run
 from edgesmith.zoo.testbed import Testbed
 
 
@@ -22,6 +24,11 @@ def loaded(name: str) -> Testbed:
     except Missing:
         zoo.train(name)
         return zoo.load(name)
+
+
+def fastest() -> Run:
+    """Training on a GPU where there is one."""
+    return Run(accelerator="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def drawn(task: Task, seed: int, calibrated: int, tested: int) -> Task:

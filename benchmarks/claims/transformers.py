@@ -1,5 +1,6 @@
 """What the experiments on transformers share: trained nets by seed, and a program's figures on the emulated board."""
 
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ from edgesmith.training.evaluate import evaluate
 from edgesmith.training.recipe import Recipe
 from edgesmith.zoo.builders import build
 from edgesmith.zoo.testbed import load_weights
+
+sys.path.insert(0, str(Path(__file__).parent))
+from testbeds import fastest
 
 SEEDS = (0, 1, 2)
 BOARD = "nucleo-l4r5zi"  # a Cortex-M4 with a float unit
@@ -54,7 +58,7 @@ def trained(net: str, seed: int) -> tuple[nn.Module, Task]:
     """A net of the zoo trained by its recipe with this seed, kept in the cache, and its task."""
     path = cache_folder() / "claims" / f"{net}.seed{seed}.safetensors"
     if not path.is_file():
-        zoo.train(net, seed, path)
+        zoo.train(net, seed, path, accelerator=fastest().accelerator)
     module = build(zoo.info(net)).eval()
     load_weights(module, path)
     return module, named_task(zoo.info(net).dataset or "")

@@ -16,6 +16,7 @@ from edgesmith.core.formats import PerChannel, PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Split, Task
 from edgesmith.lower import Lifted, lift
+from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
 
 # What makes a method quick, given where its factory has such a parameter.
@@ -23,10 +24,10 @@ QUICK = {"recipe": Recipe(epochs=1, batch=8, learning_rate=1e-6), "iterations": 
 every_method = pytest.mark.parametrize("factory", METHODS, ids=[factory.card.name for factory in METHODS])
 
 
-def transform(factory):
+def transform(factory, **more):
     """The method with its defaults, made quick."""
     parameters = inspect.signature(factory).parameters
-    return factory(**{name: value for name, value in QUICK.items() if name in parameters})
+    return factory(**{name: value for name, value in QUICK.items() if name in parameters}, **more)
 
 
 class Net(nn.Module):
@@ -214,3 +215,13 @@ def test_half_precision_is_quantized_as_its_float32_values(factory, net, task, d
     made = transform(factory)(half, task)
     assert half.conv.weight.dtype == dtype
     assert np.array_equal(outputs(made, task), outputs(transform(factory)(wide, task), task))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@every_method
+def test_an_accelerator_gives_what_the_cpu_gives(factory, net, task):
+    if "run" not in inspect.signature(factory).parameters:
+        pytest.skip("neither trains nor reconstructs")
+    made = transform(factory, run=Run(accelerator="cuda"))(net, task)
+    assert all(not tensor.is_cuda for tensor in made.state_dict().values())
+    assert relative_error(made, transform(factory)(net, task), task) < 0.05
