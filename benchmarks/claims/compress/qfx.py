@@ -4,8 +4,8 @@
 (TUNE); three seeds. Batch norms stay layers of their own. The baseline is the better of two roundings, of the same
 fixed point without training and of `ptq` with affine formats and scales per channel, batch norms folded; each of the
 shipped net and of that net trained on in float by the same recipe and seed, for otherwise only training would be
-measured. The learning rate and how far it moves a binary point (`REACH` of the method) were chosen on the validation
-split at 4 bits, seed 0. Accuracy is that of the module on test images 1,000 to 9,999: the first 1,000 were looked at
+measured. The learning rate was chosen of 1e-3, 3e-4 and 1e-4 on the validation split, after 200 steps of 128 images at
+4 bits, seed 0. Accuracy is that of the module on test images 1,000 to 9,999: the first 1,000 were looked at
 while the method was written. Criterion, fixed before the run: the trained net above the baseline, at 4, 5 and 6 bits.
 Trains on a GPU where there is one; every figure is kept in the cache, so that a stopped run goes on.
 
@@ -46,7 +46,7 @@ from testbeds import fastest, kept
 
 SEEDS = (0, 1, 2)
 BITS = (4, 5, 6)
-TUNE = Recipe(epochs=3, batch=128, learning_rate=5e-4, weight_decay=1e-4)
+TUNE = Recipe(epochs=2, batch=256, learning_rate=3e-4, weight_decay=1e-4)
 MOMENT = Recipe(epochs=1, batch=32, learning_rate=5e-4, weight_decay=1e-4, train_samples=1024)
 CALIBRATE, SEEN, EQUAL = 256, 1000, 1000
 BOARD = "nucleo-l4r5zi"
