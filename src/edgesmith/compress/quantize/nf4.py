@@ -48,9 +48,9 @@ def nf4(block: int = BLOCK, ends: int = ENDS, run: Run | None = None) -> Transfo
         if layer.bits == ends:
             grid = by_range(layer.weight, layer.bits)
             return Rounded(grid.round(layer.weight.double()), grid.format())
-        rows = layer.weight.flatten(0, 1).numpy()
+        rows = layer.weight.flatten(0, 1).cpu().numpy()
         format_ = formats.nf4(rows, run_size(rows.shape[1], block))
         values = format_.dequantize(format_.quantize(rows))
-        return Rounded(torch.from_numpy(values).reshape(layer.weight.shape), format_)
+        return Rounded(torch.from_numpy(values).reshape(layer.weight.shape).to(layer.weight), format_)
 
     return rounding("nf4", Storage(4, ends=ends), solve, Work(run=run, settings={"block": block}))

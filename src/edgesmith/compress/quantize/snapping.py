@@ -1,7 +1,7 @@
 """Rounding to the values of any format: floats, posits; scales by least squared error, fixed or learned."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -194,13 +194,16 @@ class Rounding(nn.Module):
         super().__init__()
         self.grid, self.to_format = grid, to_format
         self.scale = nn.Parameter(scale.float())
+        self.table: Tensor
+        self.register_buffer("table", grid.table, persistent=False)  # goes where the module goes
 
     def forward(self, x: Tensor) -> Tensor:
         """x rounded; the scale's gradient is divided by sqrt(values * greatest) as LSQ's (section 2.2)."""
         scale = self.scale.abs().clamp_min(LEAST_SCALE)
         factor = (x.numel() / len(scale) * max(self.grid.greatest, 1.0)) ** -0.5
         scale = (scale - scale * factor).detach() + scale * factor
-        return rounded(x, scale.reshape(-1, *[1] * (x.ndim - 1)) if len(scale) > 1 else scale, self.grid)
+        grid = replace(self.grid, table=self.table)
+        return rounded(x, scale.reshape(-1, *[1] * (x.ndim - 1)) if len(scale) > 1 else scale, grid)
 
     def format(self, values: Tensor | None) -> Format:
         """The format with the scale as it is now."""
