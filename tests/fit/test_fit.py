@@ -128,7 +128,7 @@ def test_the_most_accurate_that_fits_comes_first_then_the_cheaper():
 
 
 def test_the_search_asks_for_what_its_parameters_say():
-    for settings in [*first(5), replace(first(5)[3], fill=0.5, learned=2), replace(first(5)[1], bits="4")]:
+    for settings in [*first(5), replace(first(5)[4], fill=0.5, learned=2), replace(first(5)[1], bits="4")]:
         assert suggest(optuna.trial.FixedTrial(parameters(settings)), 5) == settings
 
 

@@ -9,6 +9,7 @@ fashion-resnet20 ternary training is at least 5 points more accurate than 2 bits
 below float; on shakespeare-llama-tiny its perplexity is below that of 2 bits after training, and at most 1.25 times
 float's. Accuracy on the first 5,000 test images, with int8 activations; perplexity on the test split, activations in
 float. Trains on a GPU where there is one; every figure is kept in the cache, so that a stopped run goes on.
+The committed figures of fashion-resnet20 were trained on an NVIDIA H100 with torch 2.11.
 """
 
 import sys

@@ -9,9 +9,12 @@ import optuna
 Precision = Literal["int8", "float32"]
 Criterion = Literal["none", "l1_norm", "slimming", "taylor"]
 Calibration = Literal["minmax", "percentile", "mse", "entropy"]
-Bits = Literal["8", "4", "mixed"]
+Bits = Literal["8", "4", "2", "mixed"]
+Quantizer = Literal["ptq", "smoothquant", "awq", "gptq", "adaround", "lsq", "gaqat"]
 
 CRITERIA: tuple[Criterion, ...] = ("l1_norm", "slimming", "taylor")
+QUANTIZERS: tuple[Quantizer, ...] = ("ptq", "smoothquant", "awq", "gptq", "adaround", "lsq", "gaqat")
+TRAINED = ("lsq", "gaqat")
 CALIBRATIONS: tuple[Calibration, ...] = ("minmax", "percentile", "mse", "entropy")
 
 
@@ -24,9 +27,10 @@ class Settings:
         fill: share of the limits that the pruned net may use; below 1 is smaller and faster than asked.
         epochs: of fine-tuning after pruning; 0 for none.
         distill: learn from the unpruned net as well.
-        bits: of the weights in an integer net: all 8; 4 between a first and a last layer of 8; or 8, 4 or 2 each, the
-            least harm that the limits allow.
-        learned: epochs of training with learned steps (LSQ) after quantization; 0 for none.
+        bits: of the weights in an integer net: all 8; 4 or 2 between a first and a last layer of 8; or 8, 4 or 2 each,
+            the least harm that the limits allow.
+        quantizer: the method that gives weights of fewer bits their integers.
+        learned: epochs of training by a quantizer that trains; 0 for the others.
     """
 
     precision: Precision
@@ -38,11 +42,12 @@ class Settings:
     equalize: bool
     correct_bias: bool
     bits: Bits = "8"
+    quantizer: Quantizer = "ptq"
     learned: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The fields; those of fewer bits only where they are used, so that earlier fits' candidates stay known."""
-        usual = {"bits": "8", "learned": 0}
+        usual = {"bits": "8", "quantizer": "ptq", "learned": 0}
         return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
     def fills(self) -> bool:
@@ -56,9 +61,10 @@ class Settings:
         if self.precision != "int8":
             return f"{self.precision}{pruned}{tuned}"
         room = f" to {self.fill:.0%} of the limits" if self.bits == "mixed" and self.criterion == "none" else ""
-        stored = {"8": "int8", "4": "int4", "mixed": f"mixed bits{room}"}[self.bits]
-        steps = f", steps learned in {self.learned} epochs" if self.learned else ""
-        return f"{stored} ({self.calibration}){pruned}{tuned}{steps}"
+        stored = {"8": "int8", "4": "int4", "2": "int2", "mixed": f"mixed bits{room}"}[self.bits]
+        method = "" if self.quantizer == "ptq" else f" by {self.quantizer}"
+        trained = f" in {self.learned} epochs" if self.learned else ""
+        return f"{stored} ({self.calibration}){pruned}{tuned}{method}{trained}"
 
 
 LEARNED = 4  # epochs of pruning's fine-tuning to one of learned steps, which start from a net that works (our choice)
@@ -70,9 +76,10 @@ def first(epochs: int) -> list[Settings]:
     int8 = replace(as_it_is, precision="int8", calibration="mse")
     pruned = replace(int8, criterion="taylor", epochs=epochs, distill=True)
     mixed = replace(int8, bits="mixed")
-    learned = replace(mixed, learned=max(1, epochs // LEARNED))
-    both = replace(pruned, bits="4", learned=learned.learned)
-    return [as_it_is, int8, pruned, mixed, learned, both, replace(pruned, criterion="l1_norm")]
+    rounded = replace(mixed, quantizer="gptq")
+    learned = replace(mixed, quantizer="lsq", learned=max(1, epochs // LEARNED))
+    both = replace(pruned, bits="4", quantizer="gptq")
+    return [as_it_is, int8, pruned, rounded, learned, both, replace(pruned, criterion="l1_norm")]
 
 
 def suggest(trial: optuna.Trial, epochs: int) -> Settings:
@@ -84,7 +91,8 @@ def suggest(trial: optuna.Trial, epochs: int) -> Settings:
     criterion = choose("criterion", ("none", *CRITERIA))
     precision = choose("precision", ("int8", "float32"))
     tuned, int8 = criterion != "none", precision == "int8"
-    bits = choose("bits", ("8", "4", "mixed"), int8, "8")
+    bits = choose("bits", ("8", "4", "2", "mixed"), int8, "8")
+    quantizer = choose("quantizer", QUANTIZERS, int8 and bits != "8", "ptq")
     return Settings(
         precision=precision,
         criterion=criterion,
@@ -95,7 +103,8 @@ def suggest(trial: optuna.Trial, epochs: int) -> Settings:
         equalize=choose("equalize", (False, True), int8, False),
         correct_bias=choose("correct_bias", (True, False), int8, True),
         bits=bits,
-        learned=choose("learned", (0, max(1, epochs // LEARNED), max(2, epochs // 2)), int8 and bits != "8", 0),
+        quantizer=quantizer,
+        learned=choose("learned", (max(1, epochs // LEARNED), max(2, epochs // 2)), quantizer in TRAINED, 0),
     )
 
 
@@ -109,5 +118,7 @@ def parameters(settings: Settings) -> dict[str, Any]:
     if settings.precision == "int8":
         names |= {"calibration", "equalize", "correct_bias", "bits"}
     if settings.bits != "8":
+        names |= {"quantizer"}
+    if settings.quantizer in TRAINED:
         names |= {"learned"}
     return {name: value for name, value in asdict(settings).items() if name in names}

@@ -15,7 +15,7 @@ from edgesmith.compile.integerize import integerize
 from edgesmith.compress.distill import kd
 from edgesmith.compress.prune import l1_norm, slimming, taylor
 from edgesmith.compress.prune.greedy import AtTheFloor, Transform
-from edgesmith.compress.quantize import lsq, ptq
+from edgesmith.compress.quantize import adaround, awq, gaqat, gptq, lsq, ptq, smoothquant
 from edgesmith.compress.quantize.lsq import TUNE
 from edgesmith.compress.quantize.placement import Widths
 from edgesmith.core.artifact import graph_files, graph_from
@@ -164,8 +164,8 @@ def tune(job: Job, settings: Settings, shaped: nn.Module, place: Path) -> nn.Mod
     return kd(teacher, recipe, seed=job.seed, run=run)(shaped, job.task)
 
 
-def until_deadline(job: Job, epochs: int) -> Callable[[int, float], None]:
-    """Ends a training between two epochs when the job's time is over."""
+def until_deadline(job: Job, epochs: float = math.inf) -> Callable[[int, float], None]:
+    """Ends a training between two epochs, or a rounding between two layers, when the job's time is over."""
 
     def watch(epoch: int, loss: float) -> None:
         if epoch + 1 < epochs and time.monotonic() >= job.deadline:
@@ -182,20 +182,28 @@ def compress(job: Job, settings: Settings, shaped: nn.Module, widths: Widths, pl
     """
     if settings.precision != "int8":
         return lower(with_normalize(shaped, job.task.normalize), (raw_example(job.task),), job.predictor.name)
-    if settings.learned:
-        recipe = replace(TUNE, epochs=settings.learned, augment=job.augment)
-        run = Run(place / "steps.safetensors", until_deadline(job, settings.learned))
-        quantize = lsq(widths.weights, widths.activations, recipe, settings.calibration, job.seed, run, widths.own)
-    else:
-        quantize = ptq(
-            settings.calibration,
-            equalize=settings.equalize,
-            correct_bias=settings.correct_bias,
-            weights=widths.weights,
-            activations=widths.activations,
-            own=widths.own,
-        )
-    return graph_of(quantize(shaped, job.task), (raw_example(job.task),), job.predictor.name)
+    quantized = quantizer(job, settings, widths, place)(shaped, job.task)
+    return graph_of(quantized, (raw_example(job.task),), job.predictor.name)
+
+
+def quantizer(job: Job, settings: Settings, widths: Widths, place: Path) -> Callable[[nn.Module, Task], nn.Module]:
+    """The method that the settings name; one that takes long keeps its state under `place` and heeds the deadline."""
+    bits: dict[str, Any] = {"weights": widths.weights, "activations": widths.activations, "own": widths.own}
+    recipe = replace(TUNE, epochs=settings.learned, augment=job.augment)
+    training = Run(place / "steps.safetensors", until_deadline(job, settings.learned))
+    rounding = Run(place / "rounding.safetensors", until_deadline(job))
+    make: dict[str, Callable[[], Callable[[nn.Module, Task], nn.Module]]] = {
+        "ptq": lambda: ptq(
+            settings.calibration, equalize=settings.equalize, correct_bias=settings.correct_bias, **bits
+        ),
+        "smoothquant": lambda: smoothquant(calibration=settings.calibration, **bits),
+        "awq": lambda: awq(run=rounding, **bits),
+        "gptq": lambda: gptq(run=rounding, **bits),
+        "adaround": lambda: adaround(seed=job.seed, run=rounding, **bits),
+        "lsq": lambda: lsq(recipe=recipe, calibration=settings.calibration, seed=job.seed, run=training, **bits),
+        "gaqat": lambda: gaqat(recipe=recipe, calibration=settings.calibration, seed=job.seed, run=training, **bits),
+    }
+    return make[settings.quantizer]()
 
 
 def compiled_graph(source: Graph) -> Graph:

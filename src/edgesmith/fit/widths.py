@@ -17,7 +17,7 @@ from edgesmith.fit.space import Bits
 from edgesmith.lower import lower, with_normalize
 
 ROUNDS = 6  # of solving for what code and scratch leave (our choice)
-UNIFORM = 4
+DRAFT = 4  # bits of all weights that a mix is predicted with
 
 
 def float_graph_of(module: nn.Module, task: Task) -> Graph:
@@ -26,10 +26,12 @@ def float_graph_of(module: nn.Module, task: Task) -> Graph:
 
 
 def draft_widths(module: nn.Module, task: Task, bits: Bits) -> Widths:
-    """What a candidate's cost is predicted with before its weights are known; a mix as if all had 4 bits."""
+    """What a candidate's cost is predicted with before its weights are known."""
     if bits == "8":
         return INT8
-    return Widths(UNIFORM, 8, first_and_last(float_graph_of(module, task)) if bits == "4" else {})
+    if bits == "mixed":
+        return Widths(DRAFT, 8)
+    return Widths(int(bits), 8, first_and_last(float_graph_of(module, task)))
 
 
 def mix(predictor: Predictor, module: nn.Module, task: Task, fill: float, keep: Path) -> Widths:

@@ -1,6 +1,7 @@
 """AdaRound: whether each weight goes up or down is learned, so that a layer's outputs stay as they were."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -51,11 +52,12 @@ def adaround(
     ends: int = ENDS,
     seed: int = 0,
     run: Run | None = None,
+    own: Mapping[str, int] | None = None,
 ) -> Transform:
     """Round a copy of the module.
 
     Args:
-        weights, activations, group, ends: as in `Storage`.
+        weights, activations, group, ends, own: as in `Storage`.
         iterations: steps a layer; 0 rounds to nearest.
         clip: how scales are chosen before; as in `rtn`. Squared error is the paper's (section 5).
         seed: of the rows drawn.
@@ -76,7 +78,7 @@ def adaround(
         return Rounded(weight, grid.format())
 
     work = Work(True, run, {"iterations": iterations, "clip": clip, "seed": seed})
-    return rounding("adaround", Storage(weights, activations, group, ends), solve, work)
+    return rounding("adaround", Storage(weights, activations, group, ends, own), solve, work)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """AWQ: weights that meet large activations are scaled up before rounding, by a search over one exponent a tensor."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -48,11 +49,12 @@ def awq(
     clip: Clip = "output",
     ends: int = ENDS,
     run: Run | None = None,
+    own: Mapping[str, int] | None = None,
 ) -> Transform:
     """Round a copy of the module.
 
     Args:
-        weights, activations, group, ends: as in `Storage`.
+        weights, activations, group, ends, own: as in `Storage`.
         grid: exponents that are tried; 1 scales nothing.
         clip: ranges after scaling; as in `rtn`.
         run: as in `Walk`.
@@ -63,7 +65,7 @@ def awq(
     check_clip("awq", clip)
     if grid < 1:
         raise BadInput(f"awq: a grid of {grid} exponents; need 1 or more.")
-    storage = Storage(weights, activations, group, ends)
+    storage = Storage(weights, activations, group, ends, own)
 
     def prepare(graph: Graph, task: Task) -> Graph:
         how = Walk(storage.widths(graph), run=Run(accelerator=run.accelerator if run else "cpu"))

@@ -1,6 +1,6 @@
 """GAQAT: sharpness-aware training of a quantized net, where a step's two gradients are kept from fighting."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -68,6 +68,7 @@ def gaqat(
     calibration: Calibration = "mse",
     seed: int = 0,
     run: Run | None = None,
+    own: Mapping[str, int] | None = None,
 ) -> Transform:
     """Quantize a copy of the module and fine-tune it as `lsq` does, on the task's and the smoothness loss.
 
@@ -75,17 +76,18 @@ def gaqat(
         weights, activations: bits of each, 2 to 8; the first and the last layer keep 8.
         recipe: of the fine-tuning; each step takes the time of two.
         freezing: of the scales' task gradients.
+        own: bits of single tensors, by their names in the lowered graph; in place of 8 for the first and last layer.
 
     Raises:
         BadInput: other bits, or a threshold outside [0, 1].
     """
-    check_bits("gaqat", weights, activations)
+    check_bits("gaqat", weights, activations, *(own or {}).values())
     if not 0 <= freezing.below <= 1 or freezing.every < 2:
         raise BadInput(f"gaqat: {freezing}; need a disorder of 0 to 1 over at least 2 steps.")
 
     def transform(module: nn.Module, task: Task) -> Lifted:
-        plain = calibrated(module, task, Widths(), calibration)
-        graph = calibrated(module, task, Widths(weights, activations, first_and_last(plain)), calibration)
+        kept = first_and_last(calibrated(module, task, Widths(), calibration)) if own is None else own
+        graph = calibrated(module, task, Widths(weights, activations, kept), calibration)
         learner = with_quantizers(graph, task, Learned)
         step = Adaptive(freezing, scales_of(learner))
         return settled(train(learner, task, recipe, seed, run, step=step))

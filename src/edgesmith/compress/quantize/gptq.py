@@ -1,5 +1,7 @@
 """GPTQ: one column of weights rounded after the other, the columns still free making up for its error."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -44,11 +46,12 @@ def gptq(
     clip: Clip = "mse",
     ends: int = ENDS,
     run: Run | None = None,
+    own: Mapping[str, int] | None = None,
 ) -> Transform:
     """Round a copy of the module.
 
     Args:
-        weights, activations, group, ends: as in `Storage`.
+        weights, activations, group, ends, own: as in `Storage`.
         act_order: columns of large inputs first (the authors' code, option --act-order).
         damping: added to the diagonal, as a share of its mean.
         block: columns whose updates are done together.
@@ -70,7 +73,7 @@ def gptq(
 
     settings = {"act_order": act_order, "damping": damping, "block": block, "clip": clip}
     work = Work(run=run, settings=settings)
-    return rounding("gptq", Storage(weights, activations, group, ends), solve, work)
+    return rounding("gptq", Storage(weights, activations, group, ends, own), solve, work)
 
 
 def compensated(

@@ -7,8 +7,10 @@ from typing import Literal
 
 from torch import nn
 
+from edgesmith.compress.quantize.adaround import adaround
 from edgesmith.compress.quantize.allocation import Allocation, Choice, allocate
 from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
+from edgesmith.compress.quantize.gptq import gptq
 from edgesmith.compress.quantize.lsq import TUNE, lsq
 from edgesmith.compress.quantize.placement import INT8, Widths, check_bits
 from edgesmith.compress.quantize.preparation import float_graph
@@ -67,7 +69,7 @@ USUAL = Asked()
 @method(
     Card(
         name="mixed",
-        does="bits of every tensor by an integer program over measured harm and cost, then ptq or LSQ at these",
+        does="bits of every tensor by an integer program over measured harm and cost, then any rounding at these",
         source=Source("Yao et al.", 2021, "arXiv:2011.10680"),
         claims=(
             Claim("the choice is the best one there is", test="test_the_solver_equals_brute_force"),
@@ -88,7 +90,7 @@ def mixed(
     weights: int = 4,
     activations: int = 8,
     measure: Measure = "kl",
-    tuned: Literal["ptq", "lsq"] = "ptq",
+    tuned: Literal["ptq", "gptq", "adaround", "lsq"] = "ptq",
     recipe: Recipe = TUNE,
     limits: Mapping[str, float] | None = None,
     cost: Costs | None = None,
@@ -101,7 +103,7 @@ def mixed(
         weights: without limits: the weights take no more bytes than all at so many bits.
         activations: bits of all of them; the weights' are chosen.
         measure: of harm; "hessian" is the paper's and needs second derivatives of every op, "kl" needs none.
-        tuned: quantize only, or fine-tune with learned steps.
+        tuned: how the weights get their integers: to the nearest, by GPTQ or AdaRound, or trained on by LSQ.
         recipe: of the fine-tuning.
         limits: on the sums of `cost`, by name; in place of `weights`.
         cost: of a tensor at so many bits; `packed_bytes` by default.
@@ -111,17 +113,22 @@ def mixed(
         DoesNotFit: no widths hold the limits.
     """
     check_bits("mixed", weights, activations)
-    if tuned not in ("ptq", "lsq"):
-        raise BadInput(f"mixed: tuned is {tuned!r}; need ptq or lsq.")
+    if tuned not in ("ptq", "gptq", "adaround", "lsq"):
+        raise BadInput(f"mixed: tuned is {tuned!r}; need ptq, gptq, adaround or lsq.")
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
         graph = float_graph(module, task)
         wanted = limits if limits is not None else {"bytes": uniform_bytes(graph, task, weights)}
         asked = Asked(measure, others=Widths(8, activations), seed=seed)
         mix = choose(graph, task, wanted, cost or packed_bytes, asked)
+        own = mix.widths.own
         if tuned == "ptq":
             return lift(at_widths(graph, task, mix.widths))
-        return lsq(8, activations, recipe, seed=seed, run=run, own=mix.widths.own)(module, task)
+        if tuned == "gptq":
+            return gptq(8, activations, run=run, own=own)(module, task)
+        if tuned == "adaround":
+            return adaround(8, activations, seed=seed, run=run, own=own)(module, task)
+        return lsq(8, activations, recipe, seed=seed, run=run, own=own)(module, task)
 
     return transform
 

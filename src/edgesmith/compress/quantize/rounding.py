@@ -1,6 +1,6 @@
 """What post-training methods share: a graph made ready, its weights rounded layer by layer, and lifted again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,16 +31,19 @@ class Storage:
         activations: bits of each, 2 to 8, their ranges by least squared error on the calibration split; 0: float.
         group: weights that share a scale: the largest divisor of a row up to that; 0: one scale a channel.
         ends: bits of the first and the last layer's weights; 0: as the others.
+        own: bits of single tensors, by their names in the lowered graph; in place of `ends`.
     """
 
     weights: int = 4
     activations: int = 0
     group: int = 0
     ends: int = ENDS
+    own: Mapping[str, int] | None = None
 
     def check(self, method: str) -> None:
         """Raise BadInput for what there is no form of."""
         check_bits(method, self.weights, *(bits for bits in (self.activations, self.ends) if bits))
+        check_bits(method, *(self.own or {}).values())
         if self.group < 0 or (self.group and self.activations):
             raise BadInput(
                 f"{method}: groups of {self.group} with {self.activations}-bit activations; need groups of 0 or more, "
@@ -49,6 +52,8 @@ class Storage:
 
     def widths(self, graph: Graph) -> Widths:
         """Bits of each tensor."""
+        if self.own is not None:
+            return Widths(self.weights, self.activations or 8, self.own)
         ends = {name: self.ends for name in first_and_last(graph) if name in graph.constants} if self.ends else {}
         return Widths(self.weights, self.activations or 8, ends)
 

@@ -42,7 +42,11 @@ EXPERIMENT = "benchmarks/claims/compress/smoothquant.py"
     )
 )
 def smoothquant(
-    alpha: float = ALPHA, weights: int = 8, activations: int = 8, calibration: Calibration = "mse"
+    alpha: float = ALPHA,
+    weights: int = 8,
+    activations: int = 8,
+    calibration: Calibration = "mse",
+    own: Mapping[str, int] | None = None,
 ) -> Transform:
     """Smooth and quantize a copy of the module; the result takes raw sensor values.
 
@@ -50,6 +54,7 @@ def smoothquant(
         alpha: how much of the difficulty moves into the weights, 0 to 1.
         weights, activations: bits of each, 2 to 8.
         calibration: how an activation's range follows from its values; as in `ptq`.
+        own: bits of single tensors, by their names in the lowered graph.
 
     Raises:
         BadInput: another alpha, other bits or an unknown calibration.
@@ -58,13 +63,13 @@ def smoothquant(
         raise BadInput(f"smoothquant: alpha is {alpha}; need 0 to 1.")
     if calibration not in CALIBRATORS:
         raise BadInput(f"smoothquant: calibration is {calibration!r}; need one of {', '.join(CALIBRATORS)}.")
-    check_bits("smoothquant", weights, activations)
+    check_bits("smoothquant", weights, activations, *(own or {}).values())
 
     def transform(module: nn.Module, task: Task) -> nn.Module:
         samples = task.calibration.inputs
         graph = smoothed(float_graph(module, task), samples, alpha)
         choose, counts = CALIBRATORS[calibration], calibration != "minmax"
-        return lift(quantized(graph, samples, choose, counts, False, Widths(weights, activations)))
+        return lift(quantized(graph, samples, choose, counts, False, Widths(weights, activations, own or {})))
 
     return transform
 
