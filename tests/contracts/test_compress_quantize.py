@@ -154,6 +154,33 @@ def task_of_one(task: Task) -> Task:
     return replace(task, train=split, calibration=split, validation=split, test=split)
 
 
+class Reader(nn.Module):
+    """A table of 11 tokens and two linear layers on (n, 5) token ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(11, 6)
+        self.mix = nn.Linear(6, 8)
+        self.deep = nn.Linear(8, 8)
+        self.head = nn.Linear(40, 3)
+
+    def forward(self, tokens):
+        x = torch.relu(self.mix(self.table(tokens)))
+        return self.head(torch.relu(self.deep(x)).flatten(1))
+
+
+@every_method
+def test_a_model_may_read_token_ids(factory):
+    torch.manual_seed(2)
+    reader, generator = Reader().eval(), np.random.default_rng(3)
+    split = Split(generator.integers(0, 11, (24, 5)), generator.integers(0, 3, 24))
+    task = Task("tokens", split, split, split, split)
+    made = transform(factory)(reader, task)
+    with torch.no_grad():
+        expected, found = (net(torch.from_numpy(split.inputs)) for net in (reader, made))
+    assert float((found - expected).norm() / expected.norm()) < near(made)
+
+
 @every_method
 def test_an_empty_layer_is_refused_by_name(factory, net, task):
     with pytest.warns(UserWarning, match="zero-element"):

@@ -101,7 +101,7 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
     try:
         if settings.bits == "mixed":
             fill = MARGIN * (settings.fill if settings.criterion == "none" else 1.0)
-            widths = mix(job.predictor, tuned, job.task, fill, place / "sensitivity.json")
+            widths = mix(job.predictor, tuned, job.task, fill, place / "sensitivity.json", settings.quantizer)
             facts = predicted(job, settings, tuned, widths)
         graph = compress(job, settings, tuned, widths, place)
     except DoesNotFit as error:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.task import Task
-from edgesmith.lower import lift, lower, with_normalize
+from edgesmith.lower import lift, lower, raw_tensor, with_normalize
 from edgesmith.lower.lift import execute
 
 LAYERS = ("conv2d", "conv_transpose2d", "linear")
@@ -43,7 +43,7 @@ def dynamic_uint8(module: nn.Module, task: Task) -> nn.Module:
 
 
 def _float_graph(module: nn.Module, task: Task) -> Graph:
-    example = torch.from_numpy(task.calibration.inputs[:1]).float()
+    example = raw_tensor(task.calibration.inputs[:1])
     return lower(with_normalize(module, task.normalize), (example,))
 
 

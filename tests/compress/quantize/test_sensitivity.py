@@ -100,7 +100,7 @@ def test_measuring_goes_on_where_it_was_killed(graph, bed, tmp_path, monkeypatch
     real, calls = measuring._measured, []
 
     def dying(*words):
-        calls.append(words[3].name)
+        calls.append(words[3].spot.name)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return real(*words)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgesmith.compress.quantize.calibrators import CALIBRATORS, Calibration
@@ -13,7 +12,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import Format, Signs
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.task import Task
-from edgesmith.lower import lower, with_normalize
+from edgesmith.lower import lower, raw_tensor, with_normalize
 
 Parents = Callable[[np.ndarray], tuple[int, ...]]  # (O, kh, kw, C) bool to the parent of every channel; () for none
 LEAST_SCALE = 1e-12  # of a channel whose batch norm multiplies by zero
@@ -34,7 +33,7 @@ def stored(module: nn.Module, task: Task, parents: Parents = plainly, calibratio
         BadInput: a convolution reads signs whose weights are none, or none reads signs.
     """
     samples = task.calibration.inputs
-    graph = lower(with_normalize(module, task.normalize), (torch.from_numpy(samples[:1]).float(),))
+    graph = lower(with_normalize(module, task.normalize), (raw_tensor(samples[:1]),))
     return quantized(
         with_signs(graph, parents), samples, CALIBRATORS[calibration], calibration != "minmax", correct_bias=False
     )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from edgesmith.compress.quantize.switch import Switch
 from edgesmith.core.task import Split, Task
-from edgesmith.lower import Lifted
+from edgesmith.lower import Lifted, raw_tensor
 from edgesmith.training.evaluate import loss_of
 
 PROBES = 4  # random vectors a batch of samples, 16 in all
@@ -65,7 +65,7 @@ def _batch_traces(
         switches[spot.name].probe(True)
     module.reset()
     raw, labels = split.inputs[rows], torch.from_numpy(split.labels[rows])
-    found = module(torch.from_numpy(raw).float())
+    found = module(raw_tensor(raw))
     outputs = found[0] if isinstance(found, tuple) else found
     loss = loss_of(outputs, torch.from_numpy(task.normalize(raw)), labels, task, 0.0)
     deltas = {spot.name: switches[spot.name].deltas for spot in spots}

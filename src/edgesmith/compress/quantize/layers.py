@@ -23,6 +23,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import Format
 from edgesmith.core.graph import Graph, Op
 from edgesmith.core.ops import attrs_of
+from edgesmith.lower import raw_tensor
 from edgesmith.lower.lift import execute
 from edgesmith.training.accelerator import device_of
 from edgesmith.training.loop import Run
@@ -179,7 +180,7 @@ class Pass:
         self.graph = graph
         self._last = _last_readers(graph)
         starts = range(0, len(samples), BATCH)
-        cells = [torch.from_numpy(samples[i : i + BATCH]).float().unsqueeze(1) for i in starts]
+        cells = [raw_tensor(samples[i : i + BATCH]).unsqueeze(1) for i in starts]
         self._sizes = [len(cell) for cell in cells]
         (name,) = graph.inputs
         self.values: dict[str, list[Tensor]] = {name: [self._stored(name, cell) for cell in cells]}

@@ -16,13 +16,13 @@ from edgesmith.compress.quantize.hessian import traces
 from edgesmith.compress.quantize.observation import histograms, observe
 from edgesmith.compress.quantize.placement import WEIGHTED, Widths, annotate, named_inputs, place, sources_to_observe
 from edgesmith.compress.quantize.raw_input import raw_formats
-from edgesmith.compress.quantize.switch import Switch
+from edgesmith.compress.quantize.switch import Switch, Tally
 from edgesmith.core.atomic import write_file
 from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import PerChannel, PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Split, Task
-from edgesmith.lower import Lifted, lift
+from edgesmith.lower import Lifted, lift, raw_tensor
 from edgesmith.training.evaluate import loss_of
 
 Measure = Literal["kl", "loss", "sqnr", "hessian"]
@@ -30,6 +30,7 @@ MEASURES: tuple[Measure, ...] = ("kl", "loss", "sqnr", "hessian")
 SAMPLES = 128  # of the calibration split, the first so many
 BATCH = 32  # samples run together
 WIDTHS = (8, 4, 2)  # those that kernels pack
+Given = Mapping[int, Mapping[str, np.ndarray]]  # bits to weights' names to what a method makes of them
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def sensitivities(
     measures: Sequence[Measure] = MEASURES,
     keep: Path | None = None,
     seed: int = 0,
+    given: Given | None = None,
 ) -> tuple[Sensitivity, ...]:
     """Round one tensor after the other to each width; the net is there once, and the samples in batches.
 
@@ -146,6 +148,7 @@ def sensitivities(
         measures: the Hessian takes longest; without it its figure is 0.
         keep: a file that holds what is measured, tensor by tensor: the same call goes on there after a kill.
         seed: of the Hessian's random vectors.
+        given: weights as a method rounds them, in place of the nearest values; those that it lacks are rounded.
 
     Raises:
         BadInput: an unknown measure, or a `keep` that is something else.
@@ -155,7 +158,8 @@ def sensitivities(
     split = Split(task.calibration.inputs[:SAMPLES], task.calibration.labels[:SAMPLES])
     switches = {spot.name: Switch() for spot in places}
     module = lift(graph, {name: switches[spot.name] for spot in places for name in spot.tensors}).eval()
-    key = _key(graph, split, places, widths, measures, seed)
+    given = given or {}
+    key = _key(graph, split, places, [widths, sorted(measures), seed], given)
     known = _read(keep, key) if keep else {}
     done = [row for spot in places for row in known.get(spot.name, ())]
     todo = [spot for spot in places if spot.name not in known]
@@ -165,10 +169,8 @@ def sensitivities(
     before = _outputs(module, split)
     ranks = {spot.name: index for index, spot in enumerate(places)}
     for spot in todo:
-        rows = [
-            _measured(module, split, task, spot, switches[spot.name], bits, before, curved.get(spot.name, 0.0))
-            for bits in widths
-        ]
+        switch, trace = switches[spot.name], curved.get(spot.name, 0.0)
+        rows = [_measured(module, split, task, Try(spot, bits, given), switch, before, trace) for bits in widths]
         known[spot.name] = rows
         done += rows
         if keep:
@@ -177,18 +179,25 @@ def sensitivities(
     return tuple(sorted(done, key=lambda row: ranks[row.tensor]))
 
 
-def _measured(
-    module: Lifted,
-    split: Split,
-    task: Task,
-    spot: Spot,
-    switch: Switch,
-    bits: int,
-    before: Tensor,
-    trace: float,
-) -> Sensitivity:
+@dataclass(frozen=True)
+class Try:
     """One tensor at one width."""
-    tally = switch.begin(spot.formats[bits])
+
+    spot: Spot
+    bits: int
+    given: Given
+
+    def begin(self, switch: Switch) -> Tally:
+        """Let the switch put it in place."""
+        array = self.given.get(self.bits, {}).get(self.spot.name)
+        return switch.begin(self.spot.formats[self.bits], None if array is None else torch.from_numpy(array))
+
+
+def _measured(
+    module: Lifted, split: Split, task: Task, tried: Try, switch: Switch, before: Tensor, trace: float
+) -> Sensitivity:
+    """What it does."""
+    spot, tally = tried.spot, tried.begin(switch)
     after = _outputs(module, split)
     switch.end()
     times = len(split) if spot.kind == "activation" else -(-len(split) // BATCH)  # a weight is rounded once a batch
@@ -197,7 +206,7 @@ def _measured(
         spot.name,
         spot.kind,
         spot.layer,
-        bits,
+        tried.bits,
         divergence(before, after, task.loss == "cross_entropy"),
         rise,
         tally.sqnr_db(),
@@ -213,7 +222,7 @@ def _outputs(module: nn.Module, split: Split) -> Tensor:
     for start in range(0, len(split), BATCH):
         if isinstance(module, Lifted):
             module.reset()
-        found = module(torch.from_numpy(split.inputs[start : start + BATCH]).float())
+        found = module(raw_tensor(split.inputs[start : start + BATCH]))
         chunks.append(found[0] if isinstance(found, tuple) else found)
     return torch.cat(chunks)
 
@@ -236,14 +245,13 @@ def _loss(outputs: Tensor, split: Split, task: Task) -> float:
     return float(loss_of(outputs, x, labels, task, 0.0))
 
 
-def _key(
-    graph: Graph, split: Split, places: Sequence[Spot], widths: Sequence[int], measures: Sequence[Measure], seed: int
-) -> str:
+def _key(graph: Graph, split: Split, places: Sequence[Spot], settings: Sequence[Any], given: Given) -> str:
     digest = hashlib.sha256(split.sha256().encode())
-    for name, array in sorted(graph.constants.items()):
-        digest.update(name.encode() + array.tobytes())
+    for weights in (graph.constants, *(given[bits] for bits in sorted(given))):
+        for name, array in sorted(weights.items()):
+            digest.update(name.encode() + array.tobytes())
     formats = [{str(b): f.to_json() for b, f in spot.formats.items()} for spot in places]
-    digest.update(json.dumps([formats, list(widths), sorted(measures), seed]).encode())
+    digest.update(json.dumps([formats, *settings, sorted(given)]).encode())
     return digest.hexdigest()
 
 

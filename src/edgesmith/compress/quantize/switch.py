@@ -40,6 +40,12 @@ class Tally:
         return abs(self.error / self.count) / math.sqrt(self.noise / self.count)
 
 
+def nearest(x: Tensor, format_: PerTensor | PerChannel) -> Tensor:
+    """x on the grid of a format."""
+    scales, *rest = settings(format_)
+    return fake_quantize(x, torch.tensor(scales, dtype=torch.float64), *rest)
+
+
 class Switch(nn.Module):
     """Rounds its tensor while it is on; stands in `lift(graph, quantizers)`.
 
@@ -50,13 +56,18 @@ class Switch(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.format_: PerTensor | PerChannel | None = None
+        self.given: Tensor | None = None
         self.tally = Tally()
         self.probing = False
         self.deltas: list[Tensor] = []
 
-    def begin(self, format_: PerTensor | PerChannel) -> Tally:
-        """Round from here on; returns the sums that will be counted."""
-        self.format_, self.tally = format_, Tally()
+    def begin(self, format_: PerTensor | PerChannel, given: Tensor | None = None) -> Tally:
+        """Round from here on; returns the sums that will be counted.
+
+        Args:
+            given: of the tensor's shape, what stands in its place; None rounds to the nearest.
+        """
+        self.format_, self.given, self.tally = format_, given, Tally()
         return self.tally
 
     def end(self) -> None:
@@ -74,8 +85,7 @@ class Switch(nn.Module):
             return x + self.deltas[-1]
         if self.format_ is None:
             return x
-        scales, *rest = settings(self.format_)
-        rounded = fake_quantize(x, torch.tensor(scales, dtype=torch.float64), *rest)
+        rounded = nearest(x, self.format_) if self.given is None else self.given
         self.tally.add(x, rounded)
         return rounded
 

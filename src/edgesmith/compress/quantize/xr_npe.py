@@ -19,7 +19,7 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import FloatFormat, Posit
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
-from edgesmith.lower import Lifted, lift
+from edgesmith.lower import Lifted, lift, raw_tensor
 from edgesmith.training.loop import Run
 from edgesmith.training.recipe import Recipe
 
@@ -128,7 +128,7 @@ def sensitivities(graph: Graph, found: Sequence[Spot], samples: np.ndarray) -> d
     Args:
         samples: (n, ...) raw inputs.
     """
-    inputs = torch.from_numpy(samples).float()
+    inputs = raw_tensor(samples)
     wanted = outputs_of(lift(graph), inputs)
     power = float(wanted.square().mean()) or 1.0
     costs: dict[str, dict[str, float]] = {}
