@@ -1,6 +1,6 @@
 """How much smaller a net `fit` finds since it chooses bits: flash at an accuracy within 0.5 points of plain int8's.
 
-Three testbeds on the nucleo-l4r5zi, the limit on flash lowered step by step to shares of what plain int8 needs. At each
+Four testbeds on the nucleo-l4r5zi, the limit on flash lowered step by step to shares of what plain int8 needs. At each
 limit the candidates that `fit` tries first are run as the search runs them: those of the search without bits (int8,
 pruned by Taylor and by L1 norm, fine-tuned with distillation), and those with bits (mixed bits by GPTQ, pruned at 4
 bits by GPTQ, mixed bits by LSQ). Each side goes down as long as one of its candidates is within 0.5 points of int8 on
@@ -32,7 +32,7 @@ from edgesmith.fit.space import Settings, first
 from edgesmith.fit.trial import Job, compiled_graph, read_graph, run_trial, score
 from edgesmith.pipeline.realize import realize
 
-NETS = ("digits-resnet", "speech-dscnn", "fashion-cnn")
+NETS = ("digits-resnet", "speech-dscnn", "fashion-cnn", "fashion-vit")
 BOARD = "nucleo-l4r5zi"
 SHARES = (0.8, 0.65, 0.55, 0.45, 0.4, 0.35, 0.3, 0.26, 0.22)
 EPOCHS, LEARNED = 4, 2

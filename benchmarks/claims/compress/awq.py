@@ -11,4 +11,4 @@ from baselines import measure
 PAPER = "perplexity of Llama-2-7B below that of rounding at 3 and 4 bits (table 4)"
 
 if __name__ == "__main__":
-    measure("awq", PAPER, lambda bits, seed: awq(bits), ["language models"])
+    measure("awq", PAPER, lambda bits, seed: awq(bits), ["language models of billions of parameters"])

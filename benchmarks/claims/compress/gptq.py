@@ -13,4 +13,4 @@ PAPER = (
 )
 
 if __name__ == "__main__":
-    measure("gptq", PAPER, lambda bits, seed: gptq(bits), ["ImageNet", "language models"])
+    measure("gptq", PAPER, lambda bits, seed: gptq(bits), ["ImageNet", "language models of billions of parameters"])

@@ -11,4 +11,9 @@ from baselines import measure
 PAPER = "quality of methods with calibration data, without any (ViT on ImageNet, Llama-2)"
 
 if __name__ == "__main__":
-    measure("hqq", PAPER, lambda bits, seed: hqq(bits), ["ImageNet", "language models", "groups: one scale a channel"])
+    measure(
+        "hqq",
+        PAPER,
+        lambda bits, seed: hqq(bits),
+        ["ImageNet", "language models of billions of parameters", "groups: one scale a channel"],
+    )
