@@ -1,7 +1,7 @@
-"""Every quantization method with a choice of bits, on the testbeds, for one board: the table of docs/quantization.md.
+"""Every quantization method on the testbeds, for one board: the table of docs/quantization.md.
 
 Quality on the validation split, bytes of the weights each in its format, flash and latency predicted for a Cortex-M4
-with a float unit (methods that leave activations in float, or keep weights in groups or codebooks, run in float there).
+with a float unit; activations in 8 bits where a method can round them (the others run in float there).
 Rows are kept in the cache, so the script goes on where it was killed. Writes benchmarks/results/compare_methods.json.
 
     python benchmarks/compare_methods.py [NET ...]
@@ -21,6 +21,7 @@ from edgesmith.pipeline.comparing import choices, compare_methods
 
 NETS = ("digits-resnet", "fashion-cnn", "fashion-vit")
 BITS = (2, 3, 4, 8)
+ACTIVATIONS = 8
 BOARD = "nucleo-l4r5zi"
 RESULTS = Path(__file__).parent / "results" / "compare_methods.json"
 
@@ -33,10 +34,11 @@ def main() -> None:
         bed = zoo.load(net)
         assert bed.task is not None
         keep = cache_folder() / "compare" / net
-        rows = compare_methods(bed.module, bed.task, choices(["all"], BITS), board, net, 0, keep, print)
+        rows = compare_methods(bed.module, bed.task, choices(["all"], BITS, ACTIVATIONS), board, net, 0, keep, print)
         found[net] = {"metric": bed.task.metric.name, "direction": bed.task.metric.direction, "rows": rows}
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-        facts = {"target": BOARD, "bits": list(BITS), "commit": commit.stdout.strip(), "nets": found}
+        facts = {"target": BOARD, "bits": list(BITS), "activations": ACTIVATIONS, "commit": commit.stdout.strip()}
+        facts["nets"] = found
         write_file(RESULTS, json.dumps(facts, indent=1) + "\n")
 
 

@@ -15,6 +15,9 @@ RecipeFile = Annotated[
 ]
 MethodName = Annotated[str | None, typer.Option("--method", metavar="NAME", help="In place of a recipe: one method.")]
 Bits = Annotated[int, typer.Option("--bits", min=1, max=16, metavar="N", help="Of its weights, with --method.")]
+Activations = Annotated[
+    int, typer.Option("--activations", min=0, max=8, metavar="N", help="Bits of activations; 0: float where it can be.")
+]
 Methods = Annotated[str, typer.Option("--methods", metavar="NAMES", help="all, or names with commas.")]
 Widths = Annotated[str, typer.Option("--bits", metavar="LIST", help="Of the weights, with commas.")]
 On = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Predict flash, RAM and latency there too.")]
@@ -26,6 +29,7 @@ def compress(
     recipe: RecipeFile = None,
     method: MethodName = None,
     bits: Bits = 8,
+    activations: Activations = 8,
     data: Data = None,
     seed: Seed = 0,
     accelerator: Accelerator = "cpu",
@@ -43,7 +47,7 @@ def compress(
     from edgesmith.training.accelerator import named as named_device
 
     device = named_device(accelerator)
-    steps = read_recipe(recipe) if recipe else tuple(choices([method or ""], [bits]))
+    steps = read_recipe(recipe) if recipe else tuple(choices([method or ""], [bits], activations))
     keep = out.parent / f".{out.name}.training"
     made = compress_model(named.module, task, steps, named.name, seed, keep, note, device)
     write_compressed(out, made, steps, task)
@@ -65,6 +69,7 @@ def compare(
     model: ModelSpec,
     methods: Methods = "all",
     bits: Widths = "2,3,4,8",
+    activations: Activations = 8,
     target: On = None,
     out: Annotated[
         Path, typer.Option("--out", help="The folder of compare.html; an interrupted comparison goes on there.")
@@ -89,7 +94,7 @@ def compare(
     from edgesmith.training.accelerator import named as named_device
 
     device = named_device(accelerator)
-    steps = choices([name.strip() for name in methods.split(",")], widths)
+    steps = choices([name.strip() for name in methods.split(",")], widths, activations)
     rows = compare_methods(named.module, task, steps, board, named.name, seed, out, note, device)
     facts = {"model": named.name, "task": task.name, "metric": task.metric.name, "direction": task.metric.direction}
     facts["target"] = board.name if board else ""
@@ -121,5 +126,5 @@ def line(row: dict, with_target: bool) -> list[str]:
         return "" if value is None else format(value, form)
 
     cost = [said(row["flash_bytes"], ",.0f"), said(row["latency_ms"], ",.3g") and f"{row['latency_ms']:,.3g} ms"]
-    head = [row["method"], str(row["bits"]), said(row["quality"], ".4f"), said(row["bytes"], ",")]
+    head = [row["method"], f"{row['bits'] or ''}", said(row["quality"], ".4f"), said(row["bytes"], ",")]
     return [*head, *(cost if with_target else []), f"{row['seconds']:.1f}", row["error"][:90]]

@@ -4,16 +4,17 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from edgesmith import catalog
 from edgesmith.compile.integerize import integerize
 from edgesmith.core.artifact import parse_json
 from edgesmith.core.atomic import explained, write_file
-from edgesmith.core.errors import BadInput, EdgesmithError
+from edgesmith.core.errors import BadInput, EdgesmithError, Unsupported
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
@@ -25,24 +26,40 @@ from edgesmith.pipeline.recipes import Progress, Step, apply, methods
 from edgesmith.training.accelerator import Accelerator
 from edgesmith.training.evaluate import evaluate_raw
 
-BITS = "weights"  # the setting that every method with a choice of bits has
+BITS, ACTIVATIONS = "weights", "activations"  # settings of methods with a choice of bits
+FAMILY = "compress.quantize"
 Row = dict[str, Any]
 
 
-def choices(names: Sequence[str], bits: Sequence[int]) -> list[Step]:
-    """Every named method at every width that it has.
+def choices(names: Sequence[str], bits: Sequence[int], activations: int | None = None) -> list[Step]:
+    """Every named method at every width; once where its weights have a form of their own.
 
     Args:
-        names: of methods; ("all",) for every one that has a choice of bits.
+        names: of methods of quantization; ("all",) for every one.
+        bits: of the weights.
+        activations: bits of the activations of methods with a choice; 0 for float where a method can leave them so;
+            None for each method's own.
 
     Raises:
-        BadInput: an unknown method, or one that has no choice of bits.
+        BadInput: an unknown method, or none of quantization.
     """
-    known = {name: factory for name, factory in methods().items() if BITS in inspect.signature(factory).parameters}
+    listed = {factory.card.name for family, factory in catalog.methods() if family == FAMILY}
+    known = {name: factory for name, factory in methods().items() if name in listed}
     wanted = list(known) if list(names) == ["all"] else [name.replace("-", "_") for name in names]
     if unknown := [name for name in wanted if name not in known]:
-        raise BadInput(f"compare: no method {unknown[0]!r} with a choice of bits; need all, or of: {', '.join(known)}.")
-    return [Step(name, {BITS: count}) for name in wanted for count in bits]
+        raise BadInput(f"compare: no method {unknown[0]!r} of quantization; need all, or of: {', '.join(known)}.")
+    return [step for name in wanted for step in _steps(name, known[name], bits, activations)]
+
+
+def _steps(name: str, factory: Callable[..., Any], bits: Sequence[int], activations: int | None) -> list[Step]:
+    """One method at every width that it has."""
+    has = inspect.signature(factory).parameters
+    if BITS not in has:
+        return [Step(name)]
+    given: dict[str, int] = {}
+    if activations is not None and ACTIVATIONS in has and (activations or has[ACTIVATIONS].default == 0):
+        given = {ACTIVATIONS: activations}
+    return [Step(name, {BITS: count, **given}) for count in bits]
 
 
 def compare_methods(
@@ -63,9 +80,10 @@ def compare_methods(
         accelerator: what trains and solves; rows are kept apart by it, since the time taken differs.
 
     Returns:
-        rows with method, bits, quality (the task's metric on the validation split), bytes (of weights), flash_bytes,
-        ram_bytes and latency_ms (predicted on the target, None without one or where a program needs more than it has),
-        seconds, and error, where a method refused the model.
+        rows with method, bits (of a form of its own: on average over weights, scales and biases), quality (the task's
+        metric on the validation split), bytes (of weights), flash_bytes, ram_bytes and latency_ms (predicted on the
+        target; None without one, where a program needs more than it has, and where none can be made), seconds, and
+        error, where a method refused the model or the target's kernels refuse what it made.
     """
     float_graph = raw_graph(module, task, name)
     rows = [{"method": "float", "bits": 32, "seconds": 0.0, "error": "", **figures(float_graph, task, target)}]
@@ -96,27 +114,33 @@ def _measured(
     module: nn.Module, task: Task, step: Step, target: Target | None, how: tuple[str, int, Accelerator]
 ) -> Row:
     name, seed, accelerator = how
-    row: Row = {"method": step.method, "bits": step.settings[BITS], "error": ""}
+    row: Row = {"method": step.method, "bits": step.settings.get(BITS), "error": ""}
     begin = time.perf_counter()
     try:
         graph = raw_graph(apply([step], module, task, seed, accelerator=accelerator), task, name)
         row["seconds"] = round(time.perf_counter() - begin, 2)
-        return row | figures(graph, task, target)
+        found = figures(graph, task, target)
+        if row["bits"] is None:
+            row["bits"] = round(8 * found["bytes"] / max(sum(a.size for a in graph.constants.values()), 1), 1)
+        return row | found
     except EdgesmithError as error:
         nothing = dict.fromkeys(("quality", "bytes", "flash_bytes", "ram_bytes", "latency_ms"))
         return row | nothing | {"seconds": round(time.perf_counter() - begin, 2), "error": str(error)}
 
 
 def figures(graph: Graph, task: Task, target: Target | None) -> Row:
-    """Quality and cost of a graph with formats."""
+    """Quality and cost of a graph with formats, and why there is no program for it."""
     found: Row = {"quality": evaluate_raw(lift(graph), task, task.validation), "bytes": stored_bytes(graph)}
-    costs: Row = dict.fromkeys(("flash_bytes", "ram_bytes", "latency_ms"))
-    if target:
+    found |= dict.fromkeys(("flash_bytes", "ram_bytes", "latency_ms"))
+    if target is None:
+        return found
+    try:
         program = bind_for(channels_last_input(integerize(graph)), target).program
-        readings = profile(program, target, False).readings()
-        costs = {f"{key}_{unit}": readings[key].value for key, unit in (("flash", "bytes"), ("ram", "bytes"))}
-        costs["latency_ms"] = readings["latency"].value
-    return found | costs
+    except Unsupported as error:
+        return found | {"error": str(error)}
+    readings = profile(program, target, False).readings()
+    costs = {f"{key}_{unit}": readings[key].value for key, unit in (("flash", "bytes"), ("ram", "bytes"))}
+    return found | costs | {"latency_ms": readings["latency"].value}
 
 
 def weights_sha256(graph: Graph) -> str:

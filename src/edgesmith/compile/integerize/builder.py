@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from edgesmith.compile.integerize.coded import decoded, rounded
+from edgesmith.compile.integerize.coded import decoded, one_group_a_row, rounded
 from edgesmith.core import ops
 from edgesmith.core.errors import BadInput, Unsupported
 from edgesmith.core.formats import Coded, Format, Integers, PerChannel, PerTensor, SparseOutliers
@@ -103,6 +103,8 @@ class Builder:
     def _real_constant(self, name: str) -> str:
         """A constant of a float op; a quantized one keeps the values its format can hold, packed where it is codes."""
         array, format_ = self.source.constants[name], self.format(name)
+        if isinstance(format_, PerChannel) and format_.axis == 0 and array.ndim > 1:
+            format_ = one_group_a_row(format_, array.shape)
         if isinstance(format_, Coded | SparseOutliers):
             self._real[name] = decoded(self, name, array, format_)
             return self._real[name]

@@ -1,11 +1,22 @@
 """Weights in formats of codes and scales as packed constants and a decode; activations rounded to small floats."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgesmith.core.errors import Unsupported
-from edgesmith.core.formats import BinaryBases, Codebook, Coded, FloatFormat, Format, Group, Posit, SparseOutliers
+from edgesmith.core.formats import (
+    BinaryBases,
+    Codebook,
+    Coded,
+    FloatFormat,
+    Format,
+    Group,
+    PerChannel,
+    Posit,
+    SparseOutliers,
+)
 from edgesmith.core.formats.packing import pack_codes
 from edgesmith.core.formats.scaled import Scaled
 from edgesmith.core.graph import Attr
@@ -29,6 +40,11 @@ def decoded(builder: "Builder", name: str, array: np.ndarray, format_: Coded | S
         halves = np.asarray(format_.values, np.float16).view(np.uint16)
         return builder.emit("outliers", (dense, places, builder.constant(f"{name}.values", halves)), name, None)
     return _decoded(builder, name, format_.quantize(array), array.shape, format_, name)
+
+
+def one_group_a_row(format_: PerChannel, shape: tuple[int, ...]) -> Group:
+    """The same values as codes and a scale for each row of a weight."""
+    return Group(format_.scales, math.prod(shape[1:]), format_.bits)
 
 
 def _decoded(
