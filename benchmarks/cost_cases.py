@@ -343,6 +343,26 @@ def embedding(rng: Rng) -> Case:
     return Case("embedding", [indices], [stored(rng, rows, width)], {})
 
 
+def decode(kind: str) -> Maker:
+    """A weight of codes and scales, some runs of a row."""
+
+    def make(rng: Rng) -> Case:
+        rows, width, pieces = log_size(rng, 2, 48), 4 * log_size(rng, 2, 60), (1, 2, 4)[rng.integers(3)]
+        scales = np.abs(f32(rng, rows * pieces)) + np.float32(0.1)
+        attrs: dict[str, Any] = {"shape": (rows, width)}
+        bits, others = 4, []
+        if kind == "decode_group":
+            bits = attrs["bits"] = (2, 3, 4, 8)[rng.integers(4)]
+        elif kind == "decode_table":
+            attrs["trits"], others = False, [np.sort(f32(rng, 16, 1), axis=0)]
+        else:
+            bits, attrs["number"] = 8, ("e4m3", "e5m2")[rng.integers(2)]
+        codes = rng.integers(0, 96, -(-rows * width * bits // 8)).astype(np.uint8)  # of floats none is infinite
+        return Case(kind, [codes], [scales, *others], attrs)
+
+    return make
+
+
 def quantize(rng: Rng) -> Case:
     """Floats to int8."""
     x = f32(rng, log_size(rng, 1, 40), log_size(rng, 2, 100))
@@ -459,6 +479,7 @@ CASES: Mapping[str, Maker] = {
     "log_mel_s8": log_mel_s8,
     "permute": permute,
     "slice": slice_,
+    **{kind: decode(kind) for kind in ("decode_group", "decode_table", "decode_float")},
     "concat": concat,
     "pad": pad,
     "expand": expand,

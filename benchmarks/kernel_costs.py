@@ -210,7 +210,8 @@ def entries(group: Sequence[Sample], target: Target) -> dict[str, KernelCost]:
     source = f"{path.parent.name}/{path.name}"
     found = {}
     for name in dict.fromkeys(sample.name for sample in group):
-        chosen = [i for i, sample in enumerate(group) if sample.name == name]
+        ran = [cost.instructions(count) > 0 for count in counts]  # what the plan made a view of its input ran nothing
+        chosen = [i for i, sample in enumerate(group) if sample.name == name and ran[i]]
         if len(chosen) >= FEWEST:
             classes, errors = fit([group[i] for i in chosen], [counts[i] for i in chosen])
             quantiles = (float(f"{value:.3g}") for value in np.quantile(errors, (0.5, 0.9, 1.0)))

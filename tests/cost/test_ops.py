@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from cost.nets import random_net
-from edgesmith import targets
+from edgesmith import targets, zoo
+from edgesmith.compile.integerize import integerize
+from edgesmith.compress.quantize.placement import INT8, annotate, place
 from edgesmith.cost import has_tables, op_costs, totals
 from edgesmith.cost.ops import peak_bytes, peak_index
 from edgesmith.cost.totals import count_error
@@ -16,6 +18,7 @@ from edgesmith.emulate import cost
 from edgesmith.kernels.abi import FOLDER
 from edgesmith.kernels.costs import COSTS, read, stamp
 from edgesmith.kernels.costs.features import features
+from edgesmith.lower import channels_last_input, lower
 from edgesmith.pipeline.build import bind_for, firmware
 from edgesmith.pipeline.profile import random_inputs
 from edgesmith.run.emulated import Emulated
@@ -124,3 +127,14 @@ def test_every_core_that_is_predicted_from_tables_has_one():
     cores = {target.core for target in map(targets.load, targets.names()) if has_tables(target)}
     assert cores >= {"cortex-m0+", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33"}
     assert cores <= {path.stem for path in TABLES}
+
+
+@pytest.mark.parametrize("net", ["digits-resnet", "fashion-vit", "occupancy-lstm"])
+def test_no_op_of_a_net_is_guessed(net):
+    """What no table knows costs far too much: on a transformer, slices alone once five times the whole net."""
+    bed = zoo.load(net, with_data=False)
+    graph = lower(bed.module, bed.example_inputs)
+    graph = annotate(graph, place(graph, {}), dict.fromkeys(graph.tensors, (-1.0, 1.0)), INT8)
+    compiled = bind_for(channels_last_input(integerize(graph)), targets.load("nucleo-l4r5zi"))
+    costs = op_costs(compiled.program, compiled.target)
+    assert [cost.kind for cost in costs if cost.cycles and cost.error is None] == []

@@ -8,10 +8,13 @@ models lose (700 million: perplexity 12.87 against 12.33). Criteria, fixed befor
 fashion-resnet20 ternary training is at least 5 points more accurate than 2 bits after training and at most 3 points
 below float; on shakespeare-llama-tiny its perplexity is below that of 2 bits after training, and at most 1.25 times
 float's. Accuracy on the first 5,000 test images, with int8 activations; perplexity on the test split, activations in
-float. Trains on a GPU where there is one; every figure is kept in the cache, so that a stopped run goes on.
+float. A second look, after the first run fell far short on language: the same training from the float weights, beside
+float weights trained on by the same recipe.
+Trains on a GPU where there is one; every figure is kept in the cache, so that a stopped run goes on.
 The committed figures of fashion-resnet20 were trained on an NVIDIA H100 with torch 2.11.
 """
 
+import copy
 import sys
 import time
 from dataclasses import replace
@@ -31,6 +34,7 @@ from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.lower import lift
 from edgesmith.training.evaluate import evaluate, evaluate_raw
+from edgesmith.training.loop import train_module
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from record import compared, record
@@ -39,6 +43,7 @@ from transformers import SEEDS, shortened, trained
 
 NETS = ("fashion-cnn", "fashion-resnet20")
 LANGUAGE = "shakespeare-llama-tiny"
+FEW = "the recipe's four epochs from new weights are too few: from the float weights the same training comes near float"
 SHRINKS = np.linspace(1.0, 0.2, 81)  # of a channel's range: the baseline's search for the least squared error
 
 
@@ -94,6 +99,17 @@ def of_seed(net: str, seed: int) -> dict[str, float]:
     return {"float": evaluate(module, task, task.test), **found}
 
 
+def continued(net: str, seed: int) -> dict[str, float]:
+    """The metric after training once more from the float weights by the recipe: ternary, and in float."""
+    recipe = zoo.info(net).recipe
+    assert recipe is not None
+    module, task = trained(net, seed)
+    task = shortened(task, 5000)
+    ternary = weights_alone(bitnet(recipe, seed=seed, run=fastest())(module, task))
+    again = train_module(copy.deepcopy(module), task, recipe, seed + len(SEEDS), fastest())
+    return {"tuned": evaluate_raw(ternary, task, task.test), "float again": evaluate(again, task, task.test)}
+
+
 def reconstructed(net: str, seed: int) -> dict[str, float]:
     """The metric at 2 bits after training, rounded by methods that look at what layers give."""
     module, task = trained(net, seed)
@@ -133,12 +149,18 @@ def main() -> None:
                      "three levels hold less than a net of this size needs"),
         ]  # fmt: skip
     found = scores(LANGUAGE)
+    more = [kept("bitnet", f"{LANGUAGE}.{seed}.continued", lambda: continued(LANGUAGE, seed)) for seed in SEEDS]  # noqa: B023
+    print(more, flush=True)
+    tuned, again = ([each[name] for each in more] for name in ("tuned", "float again"))
     findings += [
+        compared(f"{LANGUAGE}: ternary from float weights beats 2 bits after training", paper, "test perplexity",
+                 "below", found["rounded"], tuned, lambda base, ours: ours < base),
+        compared(f"{LANGUAGE}: ternary from float weights near float trained as long", paper, "test perplexity",
+                 "at most 1.25 times", again, tuned, lambda base, ours: ours <= 1.25 * base),
         compared(f"{LANGUAGE}: trained ternary beats 2 bits after training", paper, "test perplexity", "below",
-                 found["rounded"], found["ternary"], lambda base, ours: ours < base),
+                 found["rounded"], found["ternary"], lambda base, ours: ours < base, FEW),
         compared(f"{LANGUAGE}: trained ternary near float", paper, "test perplexity", "at most 1.25 times",
-                 found["float"], found["ternary"], lambda base, ours: ours <= 1.25 * base,
-                 "three levels hold less than a net of this size needs"),
+                 found["float"], found["ternary"], lambda base, ours: ours <= 1.25 * base, FEW),
     ]  # fmt: skip
     omits = ["models of 700 million parameters and more", "activations per token", "TeLLMe's table lookups and FPGA"]
     record("bitnet", 91, findings, omits, begin)
