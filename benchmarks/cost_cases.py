@@ -67,10 +67,11 @@ def scaled(real: float) -> dict[str, int]:
 def _shapes(rng: Rng, form: str) -> tuple[tuple[int, int, int], tuple[int, int, int, int], dict[str, Any]]:
     """(height, width, channels) of x, the shape of w, and the attributes of a convolution within the limits."""
     while True:
-        kernel = (1, 1) if form == "pointwise" else KERNELS[rng.integers(len(KERNELS))]
+        kernel = (1, 1) if form in ("pointwise", "scale") else KERNELS[rng.integers(len(KERNELS))]
         channels = log_size(rng, 3 if form != "full" or rng.random() < 0.8 else 1, 144)
-        groups = channels if form == "depthwise" else 2 if form == "grouped" and channels % 2 == 0 else 1
-        made = channels if form == "depthwise" else max(groups, log_size(rng, 4, 128) // groups * groups)
+        apart = form in ("depthwise", "scale")
+        groups = channels if apart else 2 if form == "grouped" and channels % 2 == 0 else 1
+        made = channels if apart else max(groups, log_size(rng, 4, 128) // groups * groups)
         side = log_size(rng, max(kernel), 36), log_size(rng, max(kernel), 36)
         padding = (
             tuple(n // 2 for n in (kernel[0], kernel[0], kernel[1], kernel[1])) if rng.random() < 0.7 else (0,) * 4
@@ -446,6 +447,7 @@ CASES: Mapping[str, Maker] = {
     "conv2d_s8": conv("conv2d_s8", "full", "full", "pointwise"),
     "conv2d_s8 grouped": conv("conv2d_s8", "grouped"),
     "conv2d_s8 depthwise": conv("conv2d_s8", "depthwise"),
+    "conv2d_s8 scale": conv("conv2d_s8", "scale"),
     "conv_transpose2d_s8": conv("conv_transpose2d_s8", "full"),
     "linear_s8": linear("linear_s8"),
     **{
@@ -497,6 +499,7 @@ CASES: Mapping[str, Maker] = {
     "avg_pool2d": pool("avg_pool2d"),
     "reduce_sum": reduction("reduce_sum"),
     "reduce_mean": reduction("reduce_mean"),
+    "round_float": elementwise("round_float", number="e4m3", scale=0.05),
     "clamp": elementwise("clamp", low=0.0, high=6.0),
     "leaky_relu": elementwise("leaky_relu", slope=0.1),
     **{

@@ -128,11 +128,15 @@ def test_the_most_accurate_that_fits_comes_first_then_the_cheaper():
 
 
 def test_the_search_asks_for_what_its_parameters_say():
-    for settings in [*first(5), replace(first(5)[4], fill=0.5, learned=2), replace(first(5)[1], bits="4")]:
+    int8 = first(5)[1]
+    own = [replace(int8, bits="own", quantizer="bitnet", learned=1), replace(int8, bits="own", quantizer="nf4")]
+    qfx = replace(int8, bits="2", quantizer="qfx", learned=2)
+    for settings in [*first(5), replace(first(5)[4], fill=0.5, learned=2), replace(int8, bits="4"), qfx, *own]:
         assert suggest(optuna.trial.FixedTrial(parameters(settings)), 5) == settings
 
 
 def test_settings_survive_the_search():
     for settings in first(5):
-        assert all(getattr(settings, name) == value for name, value in parameters(settings).items())
+        for name, given in parameters(settings).items():
+            assert getattr(settings, "quantizer" if name.startswith("quantizer_") else name) == given
         assert Settings(**settings.to_json()) == settings

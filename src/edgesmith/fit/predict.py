@@ -65,7 +65,10 @@ class Predictor:
 
     def predict(self, module: nn.Module, precision: str, widths: Widths = INT8) -> Prediction:
         """Cost of a module as it is, its first stage split where only RAM is too small otherwise."""
-        graph = draft_graph(module, self.task, self.name, precision, widths)
+        return self.of(draft_graph(module, self.task, self.name, precision, widths))
+
+    def of(self, graph: Graph) -> Prediction:
+        """Cost of a program, as `predict`."""
         found = predict(bind_for(graph, self.target), self.target)
         if not only_ram(found.ratios(self.budget)):
             return found

@@ -212,6 +212,8 @@ def hopeless(settings: Settings, results: Sequence[dict[str, Any]]) -> bool:
             return True
         if tried.bits != settings.bits:
             continue
+        if tried.quantizer != settings.quantizer and not (tried.foreseen() and settings.foreseen()):
+            continue
         settled = not settings.fills() and worst > 1
         too_big = result["state"] == "too big" and settings.fill <= tried.fill
         if settled or too_big or result.get("floor", 0.0) > settings.fill:

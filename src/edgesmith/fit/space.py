@@ -9,12 +9,16 @@ import optuna
 Precision = Literal["int8", "float32"]
 Criterion = Literal["none", "l1_norm", "slimming", "taylor"]
 Calibration = Literal["minmax", "percentile", "mse", "entropy"]
-Bits = Literal["8", "4", "2", "mixed"]
-Quantizer = Literal["ptq", "smoothquant", "awq", "gptq", "adaround", "lsq", "gaqat"]
+Bits = Literal["8", "4", "2", "mixed", "own"]
+Quantizer = Literal[
+    "ptq", "smoothquant", "awq", "gptq", "adaround", "lsq", "gaqat", "hqq", "qfx", "bitnet", "nf4", "fp8", "i_vit"
+]
 
 CRITERIA: tuple[Criterion, ...] = ("l1_norm", "slimming", "taylor")
-QUANTIZERS: tuple[Quantizer, ...] = ("ptq", "smoothquant", "awq", "gptq", "adaround", "lsq", "gaqat")
-TRAINED = ("lsq", "gaqat")
+MIXERS: tuple[Quantizer, ...] = ("ptq", "smoothquant", "awq", "gptq", "adaround", "lsq", "gaqat")
+UNIFORM: tuple[Quantizer, ...] = (*MIXERS, "hqq", "qfx")  # the last two make other programs than the rest
+OWN: tuple[Quantizer, ...] = ("bitnet", "nf4", "fp8", "i_vit")
+TRAINED = ("lsq", "gaqat", "qfx", "bitnet")
 CALIBRATIONS: tuple[Calibration, ...] = ("minmax", "percentile", "mse", "entropy")
 
 
@@ -28,7 +32,7 @@ class Settings:
         epochs: of fine-tuning after pruning; 0 for none.
         distill: learn from the unpruned net as well.
         bits: of the weights in an integer net: all 8; 4 or 2 between a first and a last layer of 8; or 8, 4 or 2 each,
-            the least harm that the limits allow.
+            the least harm that the limits allow; or the form that the quantizer has.
         quantizer: the method that gives weights of fewer bits their integers.
         learned: epochs of training by a quantizer that trains; 0 for the others.
     """
@@ -50,6 +54,14 @@ class Settings:
         usual = {"bits": "8", "quantizer": "ptq", "learned": 0}
         return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
+    def draft(self) -> Bits:
+        """The bits that a form of the quantizer's own is predicted with, before there is a program."""
+        return self.bits if self.bits != "own" else "2" if self.quantizer == "bitnet" else "8"
+
+    def foreseen(self) -> bool:
+        """Whether bits alone say what the program will be; else it is predicted again once it is there."""
+        return self.bits != "own" and self.quantizer in MIXERS
+
     def fills(self) -> bool:
         """Whether `fill` decides what comes out."""
         return self.criterion != "none" or self.bits == "mixed"
@@ -61,7 +73,7 @@ class Settings:
         if self.precision != "int8":
             return f"{self.precision}{pruned}{tuned}"
         room = f" to {self.fill:.0%} of the limits" if self.bits == "mixed" and self.criterion == "none" else ""
-        stored = {"8": "int8", "4": "int4", "2": "int2", "mixed": f"mixed bits{room}"}[self.bits]
+        stored = {"8": "int8", "4": "int4", "2": "int2", "mixed": f"mixed bits{room}", "own": "own form"}[self.bits]
         method = "" if self.quantizer == "ptq" else f" by {self.quantizer}"
         trained = f" in {self.learned} epochs" if self.learned else ""
         return f"{stored} ({self.calibration}){pruned}{tuned}{method}{trained}"
@@ -91,8 +103,9 @@ def suggest(trial: optuna.Trial, epochs: int) -> Settings:
     criterion = choose("criterion", ("none", *CRITERIA))
     precision = choose("precision", ("int8", "float32"))
     tuned, int8 = criterion != "none", precision == "int8"
-    bits = choose("bits", ("8", "4", "2", "mixed"), int8, "8")
-    quantizer = choose("quantizer", QUANTIZERS, int8 and bits != "8", "ptq")
+    bits = choose("bits", ("8", "4", "2", "mixed", "own"), int8, "8")
+    quantizers = {"mixed": MIXERS, "4": UNIFORM, "2": UNIFORM, "own": OWN}.get(bits, ())
+    quantizer = choose(f"quantizer_{bits}", quantizers, bool(quantizers), "ptq")
     return Settings(
         precision=precision,
         criterion=criterion,
@@ -118,7 +131,8 @@ def parameters(settings: Settings) -> dict[str, Any]:
     if settings.precision == "int8":
         names |= {"calibration", "equalize", "correct_bias", "bits"}
     if settings.bits != "8":
-        names |= {"quantizer"}
+        names |= {f"quantizer_{settings.bits}"}
     if settings.quantizer in TRAINED:
         names |= {"learned"}
-    return {name: value for name, value in asdict(settings).items() if name in names}
+    values = {**asdict(settings), f"quantizer_{settings.bits}": settings.quantizer}
+    return {name: value for name, value in values.items() if name in names}

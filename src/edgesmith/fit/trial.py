@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,6 @@ from edgesmith.compile.integerize import integerize
 from edgesmith.compress.distill import kd
 from edgesmith.compress.prune import l1_norm, slimming, taylor
 from edgesmith.compress.prune.greedy import AtTheFloor, Transform
-from edgesmith.compress.quantize import adaround, awq, gaqat, gptq, lsq, ptq, smoothquant
-from edgesmith.compress.quantize.lsq import TUNE
 from edgesmith.compress.quantize.placement import Widths
 from edgesmith.core.artifact import graph_files, graph_from
 from edgesmith.core.atomic import write_file
@@ -24,7 +22,8 @@ from edgesmith.core.errors import BadInput, DoesNotFit, Unsupported
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.fit.folder import Folder
-from edgesmith.fit.predict import Predictor, raw_example
+from edgesmith.fit.predict import Prediction, Predictor, raw_example
+from edgesmith.fit.quantizers import How, quantizer
 from edgesmith.fit.space import Settings
 from edgesmith.fit.widths import draft_widths, mix
 from edgesmith.lower import channels_last_input, graph_of, lift, lower, with_normalize
@@ -91,7 +90,7 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
         return {"state": "too big", "why": str(error), "ratios": {}}
     except Unsupported as error:
         return {"state": "failed", "why": str(error), "ratios": {}}
-    widths = draft_widths(shaped, job.task, settings.bits)
+    widths = draft_widths(shaped, job.task, settings.draft())
     facts = predicted(job, settings, shaped, widths)
     if max(facts["ratios"].values(), default=0.0) > 1 and settings.criterion != "none":
         return {"state": "too big", "why": "predicted above its limits after pruning", **facts}
@@ -104,6 +103,8 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
             widths = mix(job.predictor, tuned, job.task, fill, place / "sensitivity.json", settings.quantizer)
             facts = predicted(job, settings, tuned, widths)
         graph = compress(job, settings, tuned, widths, place)
+        if not settings.foreseen():
+            facts = facts_of(job, job.predictor.of(compiled_graph(graph)))
     except DoesNotFit as error:
         return {"state": "too big", "why": str(error), **facts}
     except Unsupported as error:
@@ -118,7 +119,11 @@ def _outcome(job: Job, settings: Settings, place: Path) -> dict[str, Any]:
 
 def predicted(job: Job, settings: Settings, module: nn.Module, widths: Widths) -> dict[str, Any]:
     """What a result says of the candidate's cost."""
-    prediction = job.predictor.predict(module, settings.precision, widths)
+    return facts_of(job, job.predictor.predict(module, settings.precision, widths))
+
+
+def facts_of(job: Job, prediction: Prediction) -> dict[str, Any]:
+    """A prediction as a result keeps it."""
     ratios = prediction.ratios(job.predictor.budget)
     return {"prediction": prediction.to_json(), "ratios": ratios, "split": prediction.split}
 
@@ -135,7 +140,7 @@ def prune(job: Job, settings: Settings) -> nn.Module:
 
     def pruned(predictor: Predictor) -> nn.Module:
         def cost(module: nn.Module) -> Any:
-            return predictor.pressure(module, settings.precision, draft_widths(module, job.task, settings.bits))
+            return predictor.pressure(module, settings.precision, draft_widths(module, job.task, settings.draft()))
 
         return PRUNERS[settings.criterion](cost, until=MARGIN * settings.fill)(job.module, job.task)
 
@@ -144,7 +149,7 @@ def prune(job: Job, settings: Settings) -> nn.Module:
     except AtTheFloor:
         # Where RAM alone stands in the way, the net may still fit with its first stage split.
         shaped = pruned(job.predictor.without_ram())
-        widths = draft_widths(shaped, job.task, settings.bits)
+        widths = draft_widths(shaped, job.task, settings.draft())
         if max(predicted(job, settings, shaped, widths)["ratios"].values(), default=0.0) > 1:
             raise
         return shaped
@@ -182,28 +187,9 @@ def compress(job: Job, settings: Settings, shaped: nn.Module, widths: Widths, pl
     """
     if settings.precision != "int8":
         return lower(with_normalize(shaped, job.task.normalize), (raw_example(job.task),), job.predictor.name)
-    quantized = quantizer(job, settings, widths, place)(shaped, job.task)
+    how = How(settings.calibration, job.seed, job.augment, place, lambda epochs: until_deadline(job, epochs))
+    quantized = quantizer(settings, widths, how)(shaped, job.task)
     return graph_of(quantized, (raw_example(job.task),), job.predictor.name)
-
-
-def quantizer(job: Job, settings: Settings, widths: Widths, place: Path) -> Callable[[nn.Module, Task], nn.Module]:
-    """The method that the settings name; one that takes long keeps its state under `place` and heeds the deadline."""
-    bits: dict[str, Any] = {"weights": widths.weights, "activations": widths.activations, "own": widths.own}
-    recipe = replace(TUNE, epochs=settings.learned, augment=job.augment)
-    training = Run(place / "steps.safetensors", until_deadline(job, settings.learned))
-    rounding = Run(place / "rounding.safetensors", until_deadline(job))
-    make: dict[str, Callable[[], Callable[[nn.Module, Task], nn.Module]]] = {
-        "ptq": lambda: ptq(
-            settings.calibration, equalize=settings.equalize, correct_bias=settings.correct_bias, **bits
-        ),
-        "smoothquant": lambda: smoothquant(calibration=settings.calibration, **bits),
-        "awq": lambda: awq(run=rounding, **bits),
-        "gptq": lambda: gptq(run=rounding, **bits),
-        "adaround": lambda: adaround(seed=job.seed, run=rounding, **bits),
-        "lsq": lambda: lsq(recipe=recipe, calibration=settings.calibration, seed=job.seed, run=training, **bits),
-        "gaqat": lambda: gaqat(recipe=recipe, calibration=settings.calibration, seed=job.seed, run=training, **bits),
-    }
-    return make[settings.quantizer]()
 
 
 def compiled_graph(source: Graph) -> Graph:

@@ -31,7 +31,7 @@ def float_graph_of(module: nn.Module, task: Task) -> Graph:
 
 def draft_widths(module: nn.Module, task: Task, bits: Bits) -> Widths:
     """What a candidate's cost is predicted with before its weights are known."""
-    if bits == "8":
+    if bits in ("8", "own"):
         return INT8
     if bits == "mixed":
         return Widths(DRAFT, 8)

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +73,11 @@ class CostTable:
     call_bytes: Mapping[str, float] = field(default_factory=dict)
 
     def to_text(self) -> str:
-        """The file that `read` reads: JSON with one line a kernel."""
+        """The file that `read` reads: JSON with one line a kernel, without spaces."""
+        dense = partial(json.dumps, separators=(",", ":"))
         head = {"core": self.core, "has_fpu": self.has_fpu, "call_bytes": dict(self.call_bytes)}
-        lines = [f"  {json.dumps(name)}: {json.dumps(self.kernels[name].to_json())}" for name in sorted(self.kernels)]
-        return json.dumps(head)[:-1] + ', "kernels": {\n' + ",\n".join(lines) + "\n}}\n"
+        lines = [f"{dense(name)}:{dense(self.kernels[name].to_json())}" for name in sorted(self.kernels)]
+        return dense(head)[:-1] + ',"kernels":{\n' + ",\n".join(lines) + "\n}}\n"
 
 
 def key(kernel: Kernel, form: str) -> str:
