@@ -96,7 +96,7 @@ def generate():
     return module_of("generate")
 
 
-@pytest.mark.parametrize("name", ["generate", "speed"])
+@pytest.mark.parametrize("name", ["generate", "speed", "quantization"])
 def test_a_generated_page_is_up_to_date(name):
     generate = module_of(name)
     assert generate.PAGE.read_text() == generate.page(), f"run: python docs/{name}.py"
