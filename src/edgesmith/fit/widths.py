@@ -1,7 +1,7 @@
 """Bits of the weights of a candidate: uniform, or mixed by the solver against what the target's limits leave."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -55,18 +55,24 @@ def mix(
     graph = float_graph_of(module, task)
     places, _ = spots(graph, task.calibration.inputs, WIDTHS, "minmax")
     weights = tuple(spot for spot in places if spot.kind == "weight")
+    drafts = {bits: predictor.predict(module, "int8", Widths(bits, 8)) for bits in WIDTHS}
+    solver = Solver(predictor, module, graph, weights, drafts)
+    solver.check(fill)  # before anything is measured
     given = rounded(module, task) if quantizer in ("gptq", "adaround") else {}
     rows = sensitivities(graph, task, weights, WIDTHS, ("kl",), keep, given=given)
-    drafts = {bits: predictor.predict(module, "int8", Widths(bits, 8)) for bits in WIDTHS}
-    solver = Solver(predictor, module, graph, weights, rows, drafts)
     best: Mix | None = None
     for count in range(len(WIDTHS), 0, -1):
         for widths in combinations(WIDTHS, count):
-            found = solver.within(fill, widths, best.allocation.loss if best else math.inf)
+            found = solver.within(rows, fill, widths, best.allocation.loss if best else math.inf)
             best = found or best
     if best is None:
-        raise DoesNotFit(f"fit: no mix of {', '.join(map(str, WIDTHS))} bits is within {fill:.0%} of the limits.")
+        raise no_mix(fill)
     return best.widths
+
+
+def no_mix(fill: float) -> DoesNotFit:
+    """What is said when nothing fits."""
+    return DoesNotFit(f"fit: no mix of {', '.join(map(str, WIDTHS))} bits is within {fill:.0%} of the limits.")
 
 
 def rounded(module: nn.Module, task: Task) -> Given:
@@ -79,7 +85,7 @@ class Solver:
     """What every solution for a net shares.
 
     Attributes:
-        weights, rows: the tensors to choose for, and what fewer bits do to them.
+        weights: the tensors to choose for.
         drafts: what the net costs with all weights at so many bits.
     """
 
@@ -87,25 +93,38 @@ class Solver:
     module: nn.Module
     graph: Graph
     weights: tuple[Spot, ...]
-    rows: tuple[Sensitivity, ...]
     drafts: Mapping[int, Prediction]
 
-    def within(self, fill: float, widths: tuple[int, ...], below: float) -> Mix | None:
+    def limits(self, fill: float) -> dict[str, float]:
+        """What bits have a say in, by name."""
+        budget = self.predictor.budget
+        return {name: fill * limit for name in ("flash_bytes", "latency_ms") if (limit := getattr(budget, name))}
+
+    def around(self, bits: int, name: str) -> float:
+        """What of a figure no choice of bits changes, where all have so many."""
+        return fixed(self.drafts[bits], name, self.table()[bits], self.graph, self.predictor)
+
+    def check(self, fill: float) -> None:
+        """Raise DoesNotFit where every layer at its cheapest, in the least code, is too much."""
+        for name, limit in self.limits(fill).items():
+            cheapest = sum(min(self.cost(self.graph, spot, bits)[name] for bits in WIDTHS) for spot in self.weights)
+            if min(self.around(bits, name) for bits in WIDTHS) + cheapest > limit:
+                raise no_mix(fill)
+
+    def within(self, rows: Sequence[Sensitivity], fill: float, widths: tuple[int, ...], below: float) -> Mix | None:
         """The least harm of these widths, where there is less than `below` and the limits hold; else None.
 
         Flash and latency of layers add up, code and what it needs beside do not: the solver's limits are lowered by
         what the prediction of its answer is over the real ones, until it is not.
+
+        Args:
+            rows: what fewer bits do to each weight.
         """
-        budget, table = self.predictor.budget, self.table()
-        limits = {name: fill * limit for name in ("flash_bytes", "latency_ms") if (limit := getattr(budget, name))}
-        first = widths[0]
-        room = {
-            name: limit - fixed(self.drafts[first], name, table[first], self.graph, self.predictor)
-            for name, limit in limits.items()
-        }
+        budget, limits = self.predictor.budget, self.limits(fill)
+        room = {name: limit - self.around(widths[0], name) for name, limit in limits.items()}
         for _ in range(ROUNDS):
             try:
-                found = solved(self.graph, self.weights, self.rows, room, self.cost, Asked(widths=widths))
+                found = solved(self.graph, self.weights, rows, room, self.cost, Asked(widths=widths))
             except DoesNotFit:
                 return None
             if found.allocation.loss >= below:
