@@ -1,13 +1,11 @@
 """The strict form of a target's TOML: every key known, every figure there, in range and of its type."""
 
 import re
-import sys
-import tomllib
-from collections.abc import Mapping
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from edgesmith.core.errors import BadInput
 from edgesmith.core.target import CycleModel, Isa, Memory, Power, Serial, Step, Target
+from edgesmith.core.toml import Table, read
 
 # Ranges wide enough for any real part, narrow enough to catch a wrong unit.
 CLOCK_HZ = (10_000, 20_000_000_000)
@@ -29,74 +27,9 @@ TOOLS = ("openocd", "probe-rs", "st-flash", "stm32loader", "picotool", "nrfjprog
 KERNEL_FOLDER = re.compile(r"[a-z0-9_]+")
 
 
-class Table:
-    """One TOML table being read: each `take` checks a value, `end` refuses what is left."""
-
-    def __init__(self, target: str, path: str, values: Mapping[str, Any]) -> None:
-        self.target, self.path, self.values = target, path, dict(values)
-
-    def where(self, key: str) -> str:
-        """The dotted name of a key."""
-        return f"{self.path}.{key}" if self.path else key
-
-    def fail(self, key: str, found: str, need: str) -> BadInput:
-        """The error for one key."""
-        return BadInput(f"target {self.target}: {self.where(key)} {found}; need {need}. Correct the TOML file.")
-
-    def take(self, key: str, kind: type, need: str, default: Any = None) -> Any:
-        """The value of `key`; without a default it must be there."""
-        if key not in self.values:
-            if default is not None:
-                return default
-            raise self.fail(key, "is missing", need)
-        value = self.values.pop(key)
-        if kind is float and type(value) is int and abs(value) <= sys.float_info.max:
-            value = float(value)
-        if type(value) is not kind:
-            raise self.fail(key, f"is {repr(value)[:60]}", need)
-        return value
-
-    def number(self, key: str, kind: type, bounds: tuple[float, float], default: float | None = None) -> Any:
-        """A number inside `bounds`."""
-        need = f"{'a whole number' if kind is int else 'a number'} from {bounds[0]:g} to {bounds[1]:g}"
-        value = self.take(key, kind, need, default)
-        if not bounds[0] <= value <= bounds[1]:  # NaN is not; bounds are finite
-            raise self.fail(key, f"is {repr(value)[:60]}", need)
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """A string of one line."""
-        value: str = self.take(key, str, "a string", default)
-        if len(value) > 2000 or any(not c.isprintable() for c in value):
-            raise self.fail(key, "is too long or holds control characters", "one line of text")
-        return value
-
-    def words(self, key: str, form: re.Pattern[str], default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """A list of strings that each match `form`."""
-        values = self.take(key, list, "a list of strings", None if default is None else list(default))
-        for value in values:
-            if not isinstance(value, str) or not form.fullmatch(value):
-                raise self.fail(key, f"holds {value!r}", f"strings like {form.pattern}")
-        return tuple(values)
-
-    def table(self, key: str, required: bool = True) -> "Table":
-        """A table below this one."""
-        found = self.take(key, dict, "a table", None if required else {})
-        return Table(self.target, self.where(key), found)
-
-    def error(self) -> float | None:
-        """The key "error": absent where no published figure was found to check against."""
-        return self.number("error", float, FRACTION) if "error" in self.values else None
-
-    def numbers(self, bounds: tuple[float, float]) -> dict[str, float]:
-        """All of the table: names to numbers."""
-        return {key: self.number(key, float, bounds) for key in list(self.values)}
-
-    def end(self) -> None:
-        """Refuse keys nobody took."""
-        if self.values:
-            key = next(iter(self.values))
-            raise self.fail(key, "is not a known key", "only the keys of the documentation")
+def _error(table: Table) -> float | None:
+    """The key "error": absent where no published figure was found to check against."""
+    return table.number("error", float, FRACTION) if "error" in table.values else None
 
 
 def parse(name: str, text: str) -> Target:
@@ -105,11 +38,7 @@ def parse(name: str, text: str) -> Target:
     Raises:
         BadInput: what is wrong, at which key, and what is needed.
     """
-    try:
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
-        raise BadInput(f"target {name}: not TOML ({error}); need a file as in the documentation.") from error
-    top = Table(name, "", values)
+    top = read(f"target {name}", text)
     memories = _memories(top)
     model, power = _cycle_model(top.table("cycle_model")), _power(top.table("power"))
     sources = _sources(top)
@@ -170,7 +99,7 @@ def _cycle_model(table: Table) -> CycleModel:
         cycles=cycles,
         dual_issue=table.number("dual_issue", float, (0.0, 1.0), 0.0),
         fetch_stall=table.number("fetch_stall", float, CYCLES, 0.0),
-        error=table.error(),
+        error=_error(table),
         checked_against=table.text("checked_against", ""),
         per_mac=per_mac,
     )
@@ -179,7 +108,7 @@ def _cycle_model(table: Table) -> CycleModel:
 
 
 def _power(table: Table) -> Power:
-    power = Power(table.number("active_mw", float, ACTIVE_MW), table.error(), table.text("checked_against", ""))
+    power = Power(table.number("active_mw", float, ACTIVE_MW), _error(table), table.text("checked_against", ""))
     table.end()
     return power
 
