@@ -1,0 +1,1 @@
+"""Device and server together: links, cuts, codes, servers and schedulers."""
