@@ -1,0 +1,89 @@
+"""Send the picture itself: PNG or JPEG, and what that takes."""
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from edgesmith.core.task import Split
+
+Codec = Literal["PNG", "JPEG"]
+QUALITIES = (95, 75, 50, 25)
+TIMED = 50  # pictures of which coding is timed
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A way to send a picture.
+
+    Attributes:
+        quality: of a JPEG, 1 to 100; PNG loses nothing.
+    """
+
+    codec: Codec
+    quality: int = 0
+
+    @property
+    def name(self) -> str:
+        """Such as "JPEG 75"."""
+        return f"{self.codec} {self.quality}".removesuffix(" 0")
+
+    def encode(self, picture: np.ndarray) -> bytes:
+        """(channels, h, w) uint8, 1 or 3 channels, to the file's bytes."""
+        pixels = picture[0] if picture.shape[0] == 1 else np.moveaxis(picture, 0, -1)
+        file = io.BytesIO()
+        options = {"quality": self.quality} if self.codec == "JPEG" else {"optimize": True}
+        Image.fromarray(np.ascontiguousarray(pixels)).save(file, self.codec, **options)
+        return file.getvalue()
+
+    def decode(self, data: bytes, channels: int) -> np.ndarray:
+        """Inverse of `encode`, as near as the codec is."""
+        pixels = np.asarray(Image.open(io.BytesIO(data)))
+        return pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Pictures after they were sent.
+
+    Attributes:
+        inputs: (n, channels, h, w) uint8 as they arrive.
+        mean_bytes: of one file.
+        encode_ms, decode_ms: medians on this machine.
+    """
+
+    inputs: np.ndarray
+    mean_bytes: float
+    encode_ms: float
+    decode_ms: float
+
+
+PICTURES: Sequence[Picture] = (Picture("PNG"), *(Picture("JPEG", quality) for quality in QUALITIES))
+
+
+def are_pictures(split: Split) -> bool:
+    """Whether inputs are grey or colour pictures of bytes, (n, 1 or 3, h, w)."""
+    return split.inputs.dtype == np.uint8 and split.inputs.ndim == 4 and split.inputs.shape[1] in (1, 3)
+
+
+def send(picture: Picture, inputs: np.ndarray) -> Sent:
+    """What becomes of (n, channels, h, w) uint8 pictures."""
+    channels = inputs.shape[1]
+    files = [picture.encode(one) for one in inputs]
+    arrived = np.stack([picture.decode(file, channels) for file in files])
+    encode_ms = _median_ms(lambda index: picture.encode(inputs[index]), len(inputs))
+    decode_ms = _median_ms(lambda index: picture.decode(files[index], channels), len(inputs))
+    return Sent(arrived, float(np.mean([len(file) for file in files])), encode_ms, decode_ms)
+
+
+def _median_ms(run: Callable[[int], object], count: int) -> float:
+    spans = []
+    for index in range(min(count, TIMED)):
+        start = time.perf_counter_ns()
+        run(index)
+        spans.append((time.perf_counter_ns() - start) * 1e-6)
+    return float(np.median(spans))
