@@ -13,6 +13,7 @@ from edgesmith.cli.compression import compare, compress
 from edgesmith.cli.export import export
 from edgesmith.cli.make import compile_, demo, fit, report
 from edgesmith.cli.output import say, stderr
+from edgesmith.cli.split import split
 from edgesmith.cli.use import flash, profile, run
 from edgesmith.cli.zoo import zoo
 from edgesmith.core.errors import EdgesmithError, Missing
@@ -45,6 +46,7 @@ COMMANDS = (
     compare,
     export,
     flash,
+    split,
     targets,
     methods,
 )

@@ -120,18 +120,20 @@ def host_accuracy(graph: Graph, task: Task, part: Literal["validation", "test"] 
 
 
 def write_artifact(
-    folder: Path, realized: Realized, source: Graph, task: Task | None, facts: Mapping[str, Any]
+    folder: Path, realized: Realized, source: Graph | None, task: Task | None, facts: Mapping[str, Any]
 ) -> Artifact:
     """Write the folder that a user takes away.
 
     Args:
-        source: the float graph with its formats, from which the program was made; kept under source/.
+        source: the float graph with its formats, from which the program was made; kept under source/. None for a part
+            of a program, which is held against numpy alone.
     """
     graph, target = realized.graph, realized.compiled.target
     vectors = test_vectors(graph, task)
     flash = f"{realized.readings['flash'].value:,.0f} bytes with start-up code"
     files = {n: text.encode() for n, text in project_files(realized.compiled.program, target, vectors, flash).items()}
-    files |= {f"source/{name}": data for name, data in artifacts.graph_files(source).items()}
+    if source:
+        files |= {f"source/{name}": data for name, data in artifacts.graph_files(source).items()}
     if target.isa == "wasm":
         files |= browser_files(realized.compiled, task)
     if target.toml:

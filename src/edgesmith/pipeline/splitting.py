@@ -287,6 +287,11 @@ def along(made: Setting, link: Link) -> list[dict[str, Any]]:
     for form in FORMS:
         for found in all_cuts(made.costs, form, link):
             place = place_of(made.graph, found.cut)
-            facts = {"after": found.cut.after, "form": form.name, "place": place, "latency_ms": found.figures.latency_ms}
+            facts = {
+                "after": found.cut.after,
+                "form": form.name,
+                "place": place,
+                "latency_ms": found.figures.latency_ms,
+            }
             rows.append({**facts, **vars(found.figures)})
     return rows

@@ -1,0 +1,152 @@
+"""`edgesmith split`: device, server, or some of both."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast, get_args
+
+import typer
+
+from edgesmith.cli.models import load, need_task
+from edgesmith.cli.options import TARGET, Data, Json, ModelSpec, Precision, Trust
+from edgesmith.cli.output import as_json, say, table, working
+from edgesmith.core.budget import parse_quantity
+from edgesmith.core.errors import BadInput
+
+MAIN_LINK = "wifi"
+DeviceName = Annotated[str, typer.Option("--device", metavar="NAME", help=TARGET)]
+ServerName = Annotated[str, typer.Option("--server", metavar="NAME", help="Likewise; x86-64 is this machine.")]
+Links = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--link",
+        metavar="LINK",
+        help=f"A built-in link or a .toml file; repeat it to compare. Default: {MAIN_LINK}, with all built-in ones.",
+    ),
+]
+GoalName = Annotated[str, typer.Option("--goal", metavar="GOAL", help="What is made small: latency, energy or bytes.")]
+MaxLatency = Annotated[str | None, typer.Option("--max-latency", metavar="TIME", help='Of a request, such as "50ms".')]
+MaxEnergy = Annotated[
+    str | None, typer.Option("--max-energy", metavar="ENERGY", help='Of a request on the device, such as "5mJ".')
+]
+MaxBytes = Annotated[str | None, typer.Option("--max-bytes", metavar="SIZE", help='Sent a request, such as "2KB".')]
+MinAccuracy = Annotated[
+    str | None, typer.Option("--min-accuracy", metavar="SHARE", help='On the validation split, such as "97%".')
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Write plan.json, plan.html and both programs here.")]
+
+
+def split(
+    model: ModelSpec,
+    device: DeviceName,
+    server: ServerName = "x86-64",
+    link: Links = None,
+    data: Data = None,
+    goal: GoalName = "latency",
+    max_latency: MaxLatency = None,
+    max_energy: MaxEnergy = None,
+    max_bytes: MaxBytes = None,
+    min_accuracy: MinAccuracy = None,
+    precision: Precision = "int8",
+    out: Out = None,
+    trust: Trust = False,
+    json: Json = False,
+) -> None:
+    """Find where to cut a model between a device and a server, for a link."""
+    from edgesmith.collaborate import link as links
+    from edgesmith.targets import load as load_target
+
+    chosen = [links.load(name) for name in link or [MAIN_LINK, *(n for n in links.names() if n != MAIN_LINK)]]
+    machines = load_target(device), load_target(server)
+    named = load(model, data, trust)
+    task = need_task(named)
+    from edgesmith.collaborate.planner import Goal, Limits
+    from edgesmith.pipeline.programs import Numbers, programs
+    from edgesmith.pipeline.split_document import Plan, document, write
+    from edgesmith.pipeline.splitting import Wish, need_choice, plan, setting
+
+    if goal not in get_args(Goal):
+        raise BadInput(f"split: --goal {goal!r}; need one of {', '.join(get_args(Goal))}.")
+    limits = Limits(
+        latency_ms=quantity(max_latency, "ms"),
+        energy_uj=quantity(max_energy, "uj"),
+        up_bytes=None if max_bytes is None else int(parse_quantity(max_bytes, "bytes")),
+        flash_bytes=None if machines[0].hosted else machines[0].flash_bytes,
+    )
+    wish = Wish(cast(Goal, goal), limits, quantity(min_accuracy, "fraction"))
+    with working(f"costs of {named.name} on {device} and {server}, every cut, {len(chosen)} links"):
+        graph = programs(named.module, named.example_inputs, task, named.name, Numbers(precision)).compiled
+        made = setting(graph, task, *machines)
+        found = Plan(made, wish, chosen, plan(made, chosen, wish))
+        facts = write(found, out) if out else document(found)
+    if out:
+        from edgesmith.report.split import write_plan
+
+        write_plan(facts, out / "plan.html")
+    as_json(facts) if json else show(facts, out)
+    need_choice(found.options, chosen[0])
+
+
+def quantity(text: str | None, unit: str) -> float | None:
+    """A limit, where one is set."""
+    return None if text is None else parse_quantity(text, unit)
+
+
+def show(facts: dict[str, Any], out: Path | None) -> None:
+    """The options over the first link, then the choice over every link."""
+    first, metric = facts["links"][0], facts["metric"]
+    say(f"{facts['model']} on {facts['device']['title']} and {facts['server']['title']}")
+    say(f"over {first['title']}, smallest {facts['goal']} first\n")
+    own = sorted((o for o in facts["options"] if o["link"] == first["name"]), key=order(facts["goal"]))
+    columns = ("", "", "latency", "device", "up", "server", "down", "sent", "energy", metric, "")
+    table(columns, [line(option) for option in own], numbers=range(2, 10))
+    if len(facts["links"]) > 1:
+        say()
+        table(("link", "best", "latency", "sent", "energy", metric), best_lines(facts), numbers=range(2, 6))
+    kinds = facts["kinds"]
+    say(f"\ndevice {kinds['device_ms']}, server {kinds['server_ms']}, link {kinds['up_ms']}; one request, nobody waits")
+    if out:
+        say(f"\nplan: {out / 'plan.html'}")
+
+
+def order(goal: str) -> Any:
+    """The key that sorts options by what was asked for."""
+    key = {"latency": "latency_ms", "energy": "energy_uj", "bytes": "up_bytes"}[goal]
+    return lambda option: (option[key], option["latency_ms"])
+
+
+def line(option: dict[str, Any]) -> list[str]:
+    """One option as text."""
+    from edgesmith.report.numbers import duration
+
+    times = [
+        duration(option[f"{part}_ms"]) if option[f"{part}_ms"] else "" for part in ("device", "up", "server", "down")
+    ]
+    over = ", ".join(f"{name.rsplit('_', 1)[0]} {ratio:.2f}× its limit" for name, ratio in option["broken"].items())
+    return [
+        "→" if option["chosen"] else "",
+        option["how"],
+        duration(option["latency_ms"]),
+        *times,
+        *costs(option),
+        over,
+    ]
+
+
+def costs(option: dict[str, Any]) -> list[str]:
+    """Bytes, energy and quality as text."""
+    from edgesmith.report.numbers import energy, size
+
+    sent = size(option["up_bytes"]) if option["up_bytes"] else ""
+    return [sent, energy(option["energy_uj"]), f"{option['quality']:.4f}"]
+
+
+def best_lines(facts: dict[str, Any]) -> Sequence[list[str]]:
+    """One row a link."""
+    from edgesmith.report.numbers import duration
+
+    rows = []
+    for link in facts["links"]:
+        best = next((o for o in facts["options"] if o["link"] == link["name"] and o["chosen"]), None)
+        said = [best["how"], duration(best["latency_ms"]), *costs(best)] if best else ["nothing keeps to the limits"]
+        rows.append([f"{link['title']} ({link['mbps']:g} Mbit/s)", *said, *[""] * (5 - len(said))])
+    return rows

@@ -1,0 +1,154 @@
+"""What `edgesmith split` leaves: the plan as plain values, and the two programs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesmith.collaborate.costs import figures_of
+from edgesmith.collaborate.link import Link, at_rate
+from edgesmith.core.atomic import explained, write_file
+from edgesmith.core.graph import Graph
+from edgesmith.core.target import Target
+from edgesmith.core.task import Task
+from edgesmith.pipeline.compiling import check_room
+from edgesmith.pipeline.realize import realize, write_artifact
+from edgesmith.pipeline.splitting import Option, Setting, Wish, along, kinds
+
+VERSION = 1
+SWEEP_MBPS = np.geomspace(0.01, 1000, 41)  # of the page's chart: LoRa to Ethernet
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Options over links and what they were made of.
+
+    Attributes:
+        links: the first is the one that was asked about.
+    """
+
+    made: Setting
+    wish: Wish
+    links: Sequence[Link]
+    options: Sequence[Option]
+
+    @property
+    def chosen(self) -> Option | None:
+        """Over the first link; None where nothing keeps to the limits."""
+        return next((o for o in self.options if o.chosen and o.link == self.links[0].name), None)
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """Everything a page and a reader need."""
+    made, link = plan.made, plan.links[0]
+    limits = {name: value for name, value in vars(plan.wish.limits).items() if value is not None}
+    if plan.wish.quality is not None:
+        limits["quality"] = plan.wish.quality
+    return {
+        "version": VERSION,
+        "model": made.graph.name,
+        "task": made.task.name,
+        "metric": made.task.metric.name,
+        "samples": len(made.validation),
+        "device": {"name": made.device.name, "title": made.device.title},
+        "server": {"name": made.server.name, "title": made.server.title},
+        "goal": plan.wish.goal,
+        "limits": limits,
+        "kinds": kinds(made),
+        "links": [{"name": one.name, "title": one.title, "mbps": one.mean_mbps()} for one in plan.links],
+        "options": [option.to_json() for option in plan.options],
+        "layers": layers(made),
+        "along": along(made, link),
+        "sweep": sweep(made, link, [option for option in plan.options if option.link == link.name]),
+    }
+
+
+def layers(made: Setting) -> list[dict[str, Any]]:
+    """Each op with its time on either side and the bytes of its result."""
+    graph, costs = made.graph, made.costs
+    return [
+        {
+            "name": op.name or op.kind,
+            "op": op.kind,
+            "device_ms": costs.device_ms[index],
+            "server_ms": costs.server_ms[index],
+            "result_bytes": sum(graph.tensors[name].nbytes for name in op.outputs),
+        }
+        for index, op in enumerate(graph.ops)
+    ]
+
+
+def sweep(made: Setting, link: Link, options: Sequence[Option]) -> dict[str, Any]:
+    """Latency of each option, cut as it is, over rates; all else of the link stays."""
+    rates = [float(rate) for rate in SWEEP_MBPS]
+    links = [at_rate(link, rate) for rate in rates]
+    lines = []
+    for option in options:
+        moved = [latency_over(made, option, one) for one in links]
+        lines.append({"how": option.how, "latency_ms": moved, "chosen": option.chosen})
+    return {"mbps": rates, "lines": lines}
+
+
+def latency_over(made: Setting, option: Option, link: Link) -> float:
+    """Of one option over another link."""
+    figures = option.figures
+    if option.cut:
+        return figures_of(made.costs, option.cut, option.form, link).latency_ms
+    up, down = link.expected_ms(figures.up_bytes), link.expected_ms(figures.down_bytes, down=True)
+    return figures.device_ms + up + figures.server_ms + down
+
+
+def write(plan: Plan, out: Path) -> dict[str, Any]:
+    """The plan, and the programs of the chosen option: `device/` and `server/`, whichever it needs.
+
+    Raises:
+        BadInput: the folder cannot be written.
+        DoesNotFit: the part on the device is too large for it.
+    """
+    facts = document(plan)
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+    if plan.chosen:
+        facts["parts"] = write_parts(plan.made, plan.chosen, out)
+    write_file(out / PLAN_FILE, json.dumps(facts, indent=1) + "\n")
+    return facts
+
+
+def write_parts(made: Setting, option: Option, out: Path) -> dict[str, Any]:
+    """Both programs as artifacts, and how the payload crosses between them."""
+    if option.place == "device":
+        return {"device": artifact(made.graph, made.device, made.task, out / "device"), "payload": []}
+    if option.place == "server" or option.cut is None:
+        tensors = [] if option.cut is None else payload(made.graph, made.graph.inputs, {})
+        return {"server": artifact(made.graph, made.server, made.task, out / "server"), "payload": tensors}
+    joined, _ = made.joined(option.cut, option.form)
+    return {
+        "device": artifact(joined.head, made.device, made.task, out / "device"),
+        "server": artifact(joined.tail, made.server, None, out / "server"),
+        "payload": payload(made.graph, joined.payload, {n: s.to_json() for n, s in joined.steps.items()}),
+    }
+
+
+def payload(graph: Graph, names: Sequence[str], steps: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tensors that cross, and the steps of those that are narrowed."""
+    return [
+        {
+            "name": name,
+            "shape": list(graph.tensors[name].shape),
+            "dtype": graph.tensors[name].dtype,
+            "steps": steps.get(name),
+        }
+        for name in names
+    ]
+
+
+def artifact(graph: Graph, target: Target, task: Task | None, folder: Path) -> str:
+    """Compile one part and write it; the folder's name."""
+    realized = realize(graph, target)
+    check_room(realized, target)
+    write_artifact(folder, realized, None, task, {"settings": {"part": folder.name}})
+    return folder.name

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from edgesmith.collaborate.images import PICTURES, Picture, are_pictures, send
+from edgesmith.core.task import Split
+
+
+def picture(channels):
+    y, x = np.mgrid[:24, :20]
+    return np.stack([(x * 6 + y * (3 + c)) % 256 for c in range(channels)]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_loses_nothing_and_jpeg_little(channels):
+    original = picture(channels)
+    for way in PICTURES:
+        back = way.decode(way.encode(original), channels)
+        assert back.shape == original.shape and back.dtype == np.uint8
+        lost = np.abs(back.astype(int) - original).mean()
+        assert lost == 0 if way.codec == "PNG" else lost < 40
+
+
+def test_a_lower_quality_takes_fewer_bytes():
+    sizes = [len(Picture("JPEG", quality).encode(picture(3))) for quality in (95, 75, 50, 25)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_sending_counts_bytes_and_times():
+    inputs = np.stack([picture(1)] * 4)
+    sent = send(Picture("PNG"), inputs)
+    assert (sent.inputs == inputs).all() and sent.encode_ms > 0 and sent.decode_ms > 0
+    assert sent.mean_bytes == len(Picture("PNG").encode(inputs[0]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "expected"),
+    [
+        ((2, 3, 8, 8), np.uint8, True),
+        ((2, 2, 8, 8), np.uint8, False),
+        ((2, 1, 8, 8), np.float32, False),
+        ((2, 8), np.uint8, False),
+    ],
+)
+def test_only_bytes_in_one_or_three_channels_are_pictures(shape, dtype, expected):
+    assert are_pictures(Split(np.zeros(shape, dtype), np.zeros(2))) is expected
