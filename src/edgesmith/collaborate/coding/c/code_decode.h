@@ -2,6 +2,11 @@
  * Layout and arithmetic: edgesmith_code.h. */
 #include "code_shares.h"
 
+/* A 64-bit division takes a 32-bit core hundreds of cycles: there the search compares products instead. */
+#if UINTPTR_MAX > UINT32_MAX && !defined(ES_CODE_MULTIPLIES)
+#define ES_CODE_DIVIDES
+#endif
+
 /* offset: of the stream's number from the low end of the interval of width `range`. */
 typedef struct {
     uint64_t offset, range;
@@ -9,20 +14,24 @@ typedef struct {
     uint32_t count, at;
 } range_decoder;
 
-static void read_word(range_decoder *d) {
-    for (int i = 0; i < 4; i++) {
-        uint8_t byte = d->at < d->count ? d->data[d->at++] : 0;
-        d->offset = d->offset << 8 | byte;
-    }
+/* The next four bytes, zeros behind the end. */
+static uint32_t read_word(const uint8_t *data, uint32_t left) {
+    uint32_t word = 0;
+    for (uint32_t i = 0; i < 4; i++) word = word << 8 | (i < left ? data[i] : 0U);
+    return word;
 }
 
-/* Narrow to start .. start + width, in units of scale, which holds the offset. */
-static inline void take(range_decoder *d, uint64_t scale, uint32_t start, uint32_t width) {
+/* Narrow to the share start .. start + width of 2^24, which holds the offset. */
+static inline void take(range_decoder *d, uint32_t start, uint32_t width) {
+    const uint64_t scale = d->range >> ES_CODE_SHARE_BITS;
+    uint32_t left;
     d->offset -= scale * start;
     d->range = scale * width;
     if (d->range >> 32 != 0) return;
+    left = d->count - d->at;
     d->range <<= 32;
-    read_word(d);
+    d->offset = d->offset << 32 | read_word(d->data + d->at, left);
+    d->at += left < 4 ? left : 4;
 }
 
 /* Whether the offset lies in no share; in a stream of an encoder it never does. */
@@ -30,39 +39,43 @@ static inline int astray(const range_decoder *d) {
     return d->offset >= (d->range >> ES_CODE_SHARE_BITS) << ES_CODE_SHARE_BITS;
 }
 
-/* By comparing products instead of dividing: a 64-bit division takes a Cortex-M hundreds of cycles. */
+/* The last symbol whose share begins at the offset or before. */
 static inline uint32_t take_symbol(range_decoder *d, const es_code_table *t, uint32_t shift) {
-    uint64_t scale = (d->range >> ES_CODE_SHARE_BITS) << shift;
+    const uint64_t scale = d->range >> ES_CODE_SHARE_BITS;
     uint32_t first = 0, end = t->symbols + 1, start;
+#ifdef ES_CODE_DIVIDES
+    const uint32_t quantile = (uint32_t)(d->offset / scale) >> shift;
+#endif
     while (end - first > 1) {
         uint32_t middle = (first + end) / 2;
-        if (scale * t->starts[middle] <= d->offset) first = middle;
+#ifdef ES_CODE_DIVIDES
+        int before = t->starts[middle] <= quantile;
+#else
+        int before = scale * ((uint32_t)t->starts[middle] << shift) <= d->offset;
+#endif
+        if (before) first = middle;
         else end = middle;
     }
     start = t->starts[first];
-    take(d, scale, start, t->starts[first + 1] - start);
+    take(d, start << shift, (t->starts[first + 1] - start) << shift);
     return first;
 }
 
 /* Elias gamma; 0 where the stream is none of an encoder. */
 static uint32_t take_number(range_decoder *d) {
     uint64_t scale = d->range >> ES_CODE_SHARE_BITS;
-    uint32_t index = 0, number = 1;
+    uint32_t index = 0, below = 0;
     if (astray(d)) return 0;
     while (index < ES_CODE_LAST_CLASS && scale * class_start(index + 1) <= d->offset) index++;
-    take(d, scale, class_start(index), class_width(index));
+    take(d, class_start(index), class_width(index));
     if (index == 0) return 1;
     if (astray(d)) return 0;
     scale = (d->range >> ES_CODE_SHARE_BITS) << (ES_CODE_SHARE_BITS - index);
-    for (uint32_t bit = index; bit > 0; bit--) {
-        uint64_t half = scale << (bit - 1);
-        number <<= 1;
-        if (d->offset < half) continue;
-        d->offset -= half;
-        number |= 1;
+    for (uint32_t bit = 1U << (index - 1); bit > 0; bit >>= 1) {
+        if (scale * (below | bit) <= d->offset) below |= bit;
     }
-    take(d, scale, 0, 1);
-    return number;
+    take(d, below << (ES_CODE_SHARE_BITS - index), 1U << (ES_CODE_SHARE_BITS - index));
+    return 1U << index | below;
 }
 
 /* A value that the table does not hold, to stand where the value is still to come; 0 if the type has none. */
@@ -74,16 +87,18 @@ static int free_value(const es_code_table *t, es_value *value) {
     return 1;
 }
 
-static int32_t take_symbols(range_decoder *d, const es_code *code, es_value *y, uint32_t n, uint32_t *outside) {
+static int32_t take_symbols(range_decoder *all, const es_code *code, es_value *y, uint32_t n, uint32_t *outside) {
     const uint32_t shift = ES_CODE_SHARE_BITS - code->bits;
+    range_decoder d = *all;
+    uint32_t count = 0;
     for (uint32_t c = 0; c < code->channels; c++) {
         const es_code_table *t = &code->tables[code->which[c]];
         es_value later = 0;
         int escapes = free_value(t, &later);
         for (uint32_t i = c; i < n; i += code->channels) {
             uint32_t index;
-            if (astray(d)) return ES_CODE_DAMAGED;
-            index = take_symbol(d, t, shift);
+            if (astray(&d)) return ES_CODE_DAMAGED;
+            index = take_symbol(&d, t, shift);
             if (index < t->symbols) {
                 int32_t value = t->low + (int32_t)index;
                 if (value < ES_VALUE_MIN || value > ES_VALUE_MAX) return ES_CODE_DAMAGED;
@@ -92,9 +107,11 @@ static int32_t take_symbols(range_decoder *d, const es_code *code, es_value *y, 
             }
             if (!escapes) return ES_CODE_DAMAGED;
             y[i] = later;
-            ++*outside;
+            count++;
         }
     }
+    *all = d;
+    *outside = count;
     return 0;
 }
 
@@ -120,8 +137,10 @@ int32_t ES_CODE_DECODE(const es_code *code, const uint8_t *data, uint32_t count,
     range_decoder d = {0, ES_CODE_START_RANGE, data, count, 0};
     uint32_t outside = 0;
     int32_t error;
-    read_word(&d);
-    read_word(&d);
+    d.offset = (uint64_t)read_word(data, count) << 32;
+    d.at = count < 4 ? count : 4;
+    d.offset |= read_word(data + d.at, count - d.at);
+    d.at = count < 8 ? count : 8;
     error = take_symbols(&d, code, y, n, &outside);
     if (error == 0 && outside > 0) error = take_all_outside(&d, code, y, n);
     return error;

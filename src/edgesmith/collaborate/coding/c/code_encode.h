@@ -9,31 +9,33 @@ typedef struct {
     uint32_t used, room;
 } range_encoder;
 
-static void carry(range_encoder *e) {
-    uint32_t i = e->used;
-    while (i > 0 && ++e->out[--i] == 0) {
+/* Add one to the last of the bytes that end before `end`. */
+static void carry(uint8_t *out, uint32_t end) {
+    while (end > 0 && ++out[--end] == 0) {
     }
 }
 
-/* The upper `count` bytes of lower. */
-static int32_t write_bytes(range_encoder *e, uint32_t count) {
-    if (e->room - e->used < count) return ES_CODE_NO_ROOM;
-    for (uint32_t i = 0; i < count; i++) {
-        e->out[e->used++] = (uint8_t)(e->lower >> 56);
-        e->lower <<= 8;
+/* The upper `count` bytes of a number. */
+static void write_bytes(uint8_t *out, uint64_t number, uint32_t count) {
+    for (; count > 0; count--) {
+        *out++ = (uint8_t)(number >> 56);
+        number <<= 8;
     }
-    return 0;
 }
 
-/* Narrow to start .. start + width, in units of scale. */
-static inline int32_t put(range_encoder *e, uint64_t scale, uint32_t start, uint32_t width) {
-    uint64_t lower = e->lower + scale * start;
-    if (lower < e->lower) carry(e);
+/* Narrow to the share start .. start + width of 2^24. Its callers keep *e in registers: no function gets its address. */
+static inline int32_t put(range_encoder *e, uint32_t start, uint32_t width) {
+    const uint64_t scale = e->range >> ES_CODE_SHARE_BITS, lower = e->lower + scale * start;
+    if (lower < e->lower) carry(e->out, e->used);
     e->lower = lower;
     e->range = scale * width;
     if (e->range >> 32 != 0) return 0;
+    if (e->room - e->used < 4) return ES_CODE_NO_ROOM;
+    write_bytes(e->out + e->used, lower, 4);
+    e->used += 4;
+    e->lower <<= 32;
     e->range <<= 32;
-    return write_bytes(e, 4);
+    return 0;
 }
 
 /* Elias gamma; only a number of 24 bits or more is refused. */
@@ -42,9 +44,9 @@ static int32_t put_number(range_encoder *e, uint32_t number) {
     int32_t error;
     while (number >> index > 1) index++;
     if (index > ES_CODE_LAST_CLASS) return ES_CODE_VALUE;
-    error = put(e, e->range >> ES_CODE_SHARE_BITS, class_start(index), class_width(index));
+    error = put(e, class_start(index), class_width(index));
     if (error != 0 || index == 0) return error;
-    return put(e, (e->range >> ES_CODE_SHARE_BITS) << (ES_CODE_SHARE_BITS - index), number - (1U << index), 1);
+    return put(e, (number - (1U << index)) << (ES_CODE_SHARE_BITS - index), 1U << (ES_CODE_SHARE_BITS - index));
 }
 
 /* Where a value lies beyond the table, above and below in turn, from 1. */
@@ -64,16 +66,19 @@ static int32_t finish(range_encoder *e) {
         if (number - e->lower < e->range) break;
     }
     if (kept == 4) number = (e->lower + UINT32_MAX) & ~(uint64_t)UINT32_MAX;
-    if (number < e->lower) carry(e);
-    e->lower = number;
-    if (write_bytes(e, kept) != 0) return ES_CODE_NO_ROOM;
+    if (number < e->lower) carry(e->out, e->used);
+    if (e->room - e->used < kept) return ES_CODE_NO_ROOM;
+    write_bytes(e->out + e->used, number, kept);
+    e->used += kept;
     while (e->used > 0 && e->out[e->used - 1] == 0) e->used--;
     return (int32_t)e->used;
 }
 
 /* Every value's symbol, and how many of them lie outside the tables. */
-static int32_t put_symbols(range_encoder *e, const es_code *code, const es_value *x, uint32_t n, uint32_t *outside) {
+static int32_t put_symbols(range_encoder *all, const es_code *code, const es_value *x, uint32_t n, uint32_t *outside) {
     const uint32_t shift = ES_CODE_SHARE_BITS - code->bits;
+    range_encoder e = *all;
+    uint32_t escapes = 0;
     for (uint32_t c = 0; c < code->channels; c++) {
         const es_code_table *t = &code->tables[code->which[c]];
         const uint32_t low = (uint32_t)t->low, symbols = t->symbols;
@@ -83,13 +88,15 @@ static int32_t put_symbols(range_encoder *e, const es_code *code, const es_value
             int32_t error;
             if (index >= symbols) {
                 index = symbols;
-                ++*outside;
+                escapes++;
             }
             start = starts[index];
-            error = put(e, (e->range >> ES_CODE_SHARE_BITS) << shift, start, starts[index + 1] - start);
+            error = put(&e, start << shift, (starts[index + 1] - start) << shift);
             if (error != 0) return error;
         }
     }
+    *all = e;
+    *outside = escapes;
     return 0;
 }
 
