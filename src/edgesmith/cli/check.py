@@ -31,6 +31,7 @@ PARTS = {
     "jinja2": ("report", "the report's page"),
     "onnx": ("onnx", "ONNX models in and out"),
     "onnxruntime": ("onnx", "checking them in their own runtime"),
+    "constriction": ("split", "coding what a split net sends"),
     "ai-edge-litert": ("tflite", "checking TensorFlow Lite models, writing them"),
 }
 
