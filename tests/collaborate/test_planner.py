@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesmith.collaborate.costs import FORMS, INT4, INT8, STORED, Costs, figures_of, place_of
+from edgesmith.collaborate.costs import FORMS, INT4, INT8, STORED, Costs, Form, figures_of, place_of
 from edgesmith.collaborate.cuts import cut_at, is_valid
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.planner import Limits, Program, best_cut, score
@@ -32,7 +32,9 @@ def random_costs(seed, count, chain=False):
         unread = [other for other in (*unread, name) if other not in inputs]
     graph = Graph("random", tensors, tuple(ops), ("x",), (f"t{count - 1}",))
     device, server = rng.uniform(1, 30, count), rng.uniform(0.05, 3, count)
-    return Costs(graph, device.tolist(), server.tolist(), rng.integers(0, 5000, count).tolist(), 400.0)
+    coded = {(form, name): int(rng.integers(5, 3000)) for form in FORMS if form.coded for name in tensors}
+    sizes = rng.integers(0, 5000, count).tolist()
+    return Costs(graph, device.tolist(), server.tolist(), sizes, 400.0, coded, (1e-5, 1e-6))
 
 
 def brute_force(costs, form, goal, limits):
@@ -52,7 +54,7 @@ def brute_force(costs, form, goal, limits):
     seed=st.integers(0, 10_000),
     count=st.integers(2, 9),
     goal=st.sampled_from(["latency", "energy", "bytes"]),
-    form=st.sampled_from([STORED, INT8, INT4]),
+    form=st.sampled_from([STORED, INT8, INT4, Form(4, coded=True)]),
     limit=st.sampled_from([None, 40.0, 80.0]),
 )
 def test_no_cut_is_better_than_the_one_found(seed, count, goal, form, limit):
@@ -109,7 +111,8 @@ def test_limits_say_how_far_a_figure_is_beyond_them():
     assert Limits(latency_ms=figures.latency_ms / 2).broken(figures) == {"latency_ms": pytest.approx(2.0)}
 
 
-def test_forms_narrow_what_is_wider():
+def test_forms_carry_what_is_wider_than_they_are():
     byte, real = Tensor("a", (1, 9), "int8"), Tensor("b", (1, 9))
-    assert [[form.narrows(tensor) for form in FORMS] for tensor in (byte, real)] == [[True, False, True], [True] * 3]
+    assert [form.carries(byte) for form in FORMS] == [True, False, True, True, False, True]
+    assert [form.carries(real) for form in FORMS] == [True, True, True, False, True, True]
     assert (INT4.nbytes(real), INT8.nbytes(real), STORED.nbytes(real)) == (5, 9, 36)

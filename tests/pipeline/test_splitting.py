@@ -7,7 +7,7 @@ import pytest
 
 from edgesmith import zoo
 from edgesmith.collaborate import link as links
-from edgesmith.collaborate.costs import INT4, STORED
+from edgesmith.collaborate.costs import INT4, STORED, Form
 from edgesmith.collaborate.cuts import prefixes
 from edgesmith.collaborate.planner import Limits
 from edgesmith.core.errors import DoesNotFit, Unsupported
@@ -54,8 +54,19 @@ def test_a_narrowed_payload_takes_the_bytes_it_was_planned_with(made):
     cut = list(prefixes(made.graph))[4]
     joined = join(made.graph, cut, INT4, made.task.calibration)
     payload = joined.run_head({made.graph.inputs[0]: arranged(made.graph, made.task.test.inputs[0])})
-    for name, steps in joined.steps.items():
-        assert len(steps.pack(payload[name])) == INT4.nbytes(made.graph.tensors[name])
+    for one in joined.carried:
+        assert len(one.pack(payload[one.tensor.name])) == INT4.nbytes(one.tensor)
+
+
+def test_a_coded_payload_takes_about_the_bytes_it_was_planned_with(made):
+    cut, form = list(prefixes(made.graph))[4], Form(4, coded=True)
+    joined = join(made.graph, cut, form, made.task.calibration)
+    inputs = [{made.graph.inputs[0]: arranged(made.graph, one)} for one in made.task.test.inputs[:40]]
+    sizes = [
+        [len(one.pack(made_by[one.tensor.name])) for one in joined.carried] for made_by in map(joined.run_head, inputs)
+    ]
+    planned = sum(made.costs.coded_bytes[form, name] for name in cut.payload)
+    assert np.mean([sum(each) for each in sizes]) == pytest.approx(planned, rel=0.1)
 
 
 def test_staying_and_sending_are_always_among_the_options(made):

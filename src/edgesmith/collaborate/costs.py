@@ -1,7 +1,7 @@
 """What a cut costs: time, energy and bytes of one request, from the costs of ops on either side and a link."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from edgesmith.collaborate.cuts import Cut
@@ -11,6 +11,8 @@ from edgesmith.core.graph import Graph, Tensor
 
 FRAME_BYTES = 48  # of a message around its tensors (serve/wire.py)
 TENSOR_BYTES = 24  # for each tensor: its type, shape and range
+# Instructions for each number on a scalar core; rough. Coding: benchmarks/results/coding.json.
+NARROWING, CODING = 12, 60
 
 
 @dataclass(frozen=True)
@@ -19,27 +21,40 @@ class Form:
 
     Attributes:
         bits: of each number; 0 leaves them as the program stores them.
+        coded: entropy coded, so that what is frequent takes less.
     """
 
-    name: str
     bits: int = 0
+    coded: bool = False
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return (f"{self.bits} bits" if self.bits else "as stored") + (", coded" if self.coded else "")
 
     @property
     def lossless(self) -> bool:
         """Whether the tail gets exactly what the head made."""
         return self.bits == 0
 
+    @property
+    def instructions(self) -> int:
+        """For each number, on either side."""
+        return (NARROWING if self.bits else 0) + (CODING if self.coded else 0)
+
     def nbytes(self, tensor: Tensor) -> int:
-        """Of a tensor on the wire, without headers."""
+        """Of a tensor on the wire, without headers and before coding."""
         return -(-tensor.size * self.bits // 8) if self.bits else tensor.nbytes
 
-    def narrows(self, tensor: Tensor) -> bool:
-        """Whether it takes fewer bytes than the program's own numbers."""
-        return self.lossless or self.nbytes(tensor) < tensor.nbytes
+    def carries(self, tensor: Tensor) -> bool:
+        """Whether it takes fewer bits than the program's own numbers, or is those; floats are not coded as they are."""
+        if self.lossless:
+            return not self.coded or tensor.dtype != "float32"
+        return self.nbytes(tensor) < tensor.nbytes
 
 
-STORED, INT8, INT4 = Form("as stored"), Form("8 bits", 8), Form("4 bits", 4)
-FORMS = (STORED, INT8, INT4)
+STORED, INT8, INT4 = Form(), Form(8), Form(4)
+FORMS = (STORED, INT8, INT4, Form(coded=True), Form(8, True), Form(4, True))
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,8 @@ class Costs:
         device_ms, server_ms: of each op.
         constant_bytes: of each op, in the device's flash.
         device_mw: what the device draws while it computes; while it waits counts as idle, and as nothing.
+        coded_bytes: of each tensor in each form that is coded, over calibration samples.
+        instruction_ms: of one instruction on the device and on the server, for narrowing and coding.
     """
 
     graph: Graph
@@ -57,11 +74,31 @@ class Costs:
     server_ms: Sequence[float]
     constant_bytes: Sequence[int]
     device_mw: float
+    coded_bytes: Mapping[tuple[Form, str], int] = field(default_factory=dict)
+    instruction_ms: tuple[float, float] = (0.0, 0.0)
 
     @cached_property
     def answer_bytes(self) -> int:
-        """Of a whole answer on its way back, with its headers."""
-        return message_bytes(self.graph, self.graph.outputs, STORED)
+        """Of a whole answer on its way back, with its frame."""
+        return self.message_bytes(self.graph.outputs, STORED)
+
+    def carries(self, form: Form, name: str) -> bool:
+        """Whether a form carries a tensor."""
+        return form.carries(self.graph.tensors[name]) and (not form.coded or (form, name) in self.coded_bytes)
+
+    def tensor_bytes(self, name: str, form: Form) -> int:
+        """Of one tensor of a message."""
+        own = self.coded_bytes[form, name] if form.coded else form.nbytes(self.graph.tensors[name])
+        return TENSOR_BYTES + own
+
+    def message_bytes(self, names: Sequence[str], form: Form) -> int:
+        """Of a message with these tensors; none for none."""
+        return FRAME_BYTES + sum(self.tensor_bytes(name, form) for name in names) if names else 0
+
+    def carry_ms(self, name: str, form: Form) -> tuple[float, float]:
+        """Narrowing and coding one tensor on the device, and back on the server."""
+        count = form.instructions * self.graph.tensors[name].size
+        return count * self.instruction_ms[0], count * self.instruction_ms[1]
 
 
 @dataclass(frozen=True)
@@ -90,13 +127,6 @@ class Figures:
         return self.device_ms + self.up_ms + self.server_ms + self.down_ms
 
 
-def message_bytes(graph: Graph, names: Sequence[str], form: Form) -> int:
-    """Of a message with these tensors; none for none."""
-    if not names:
-        return 0
-    return FRAME_BYTES + sum(TENSOR_BYTES + form.nbytes(graph.tensors[name]) for name in names)
-
-
 def place_of(graph: Graph, cut: Cut) -> Place:
     """Where a request runs."""
     if not cut.head:
@@ -107,11 +137,12 @@ def place_of(graph: Graph, cut: Cut) -> Place:
 def figures_of(costs: Costs, cut: Cut, form: Form, link: Link) -> Figures:
     """What one request costs with this cut."""
     inside = set(cut.head)
-    device_ms = sum(costs.device_ms[index] for index in cut.head)
+    carrying = [costs.carry_ms(name, form) for name in cut.payload]
+    device_ms = sum(costs.device_ms[index] for index in cut.head) + sum(ms for ms, _ in carrying)
     server_ms = sum(ms for index, ms in enumerate(costs.server_ms) if index not in inside)
-    up_bytes = message_bytes(costs.graph, cut.payload, form)
+    up_bytes = costs.message_bytes(cut.payload, form)
     flash_bytes = sum(costs.constant_bytes[index] for index in cut.head)
-    return sent(costs, link, device_ms, up_bytes, server_ms, flash_bytes)
+    return sent(costs, link, device_ms, up_bytes, server_ms + sum(ms for _, ms in carrying), flash_bytes)
 
 
 def sent(costs: Costs, link: Link, device_ms: float, up_bytes: int, server_ms: float, flash_bytes: int = 0) -> Figures:

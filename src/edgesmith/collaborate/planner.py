@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from edgesmith.collaborate.costs import FRAME_BYTES, TENSOR_BYTES, Costs, Figures, Form, figures_of
+from edgesmith.collaborate.costs import FRAME_BYTES, Costs, Figures, Form, figures_of
 from edgesmith.collaborate.cuts import Cut, cut_at, is_chain, prefixes, state_groups
 from edgesmith.collaborate.link import Link, expected_rounds
 from edgesmith.core.errors import Unsupported
@@ -59,9 +59,9 @@ def score(figures: Figures, goal: Goal) -> tuple[float, float]:
 
 
 def all_cuts(costs: Costs, form: Form, link: Link) -> Iterator[Found]:
-    """Every cut along the program's order whose payload this form narrows."""
+    """Every cut along the program's order whose payload this form carries."""
     for cut in prefixes(costs.graph):
-        if not cut.payload or all(form.narrows(costs.graph.tensors[name]) for name in cut.payload):
+        if all(costs.carries(form, name) for name in cut.payload):
             yield Found(cut, form, figures_of(costs, cut, form, link))
 
 
@@ -126,7 +126,7 @@ class Program:
         self.tensors = [
             name
             for name in (*graph.inputs, *self.producer)
-            if any(name in op.inputs for op in graph.ops) and self.form.narrows(graph.tensors[name])
+            if any(name in op.inputs for op in graph.ops) and self.costs.carries(self.form, name)
         ]
         self.y = {name: len(graph.ops) + index for index, name in enumerate(self.tensors)}
         self.z = len(graph.ops) + len(self.tensors)
@@ -154,24 +154,26 @@ class Program:
             for one, other in zip(group, group[1:], strict=False):
                 self.rows += [({one: 1.0, other: -1.0}, 0.0), ({other: 1.0, one: -1.0}, 0.0)]
 
-    def _figure(self, name: str) -> tuple[float, dict[int, float]]:
+    def _figure(self, figure: str) -> tuple[float, dict[int, float]]:
         """A figure as a constant and coefficients."""
-        costs, link, graph = self.costs, self.link, self.costs.graph
-        each = {self.y[t]: float(TENSOR_BYTES + self.form.nbytes(graph.tensors[t])) for t in self.tensors}
+        costs, link = self.costs, self.link
+        carrying = {self.y[name]: costs.carry_ms(name, self.form) for name in self.tensors}
+        each = {self.y[name]: float(costs.tensor_bytes(name, self.form)) for name in self.tensors}
         sent = {**each, self.z: float(FRAME_BYTES)}
-        if name in ("up_bytes", "bytes"):
+        if figure in ("up_bytes", "bytes"):
             return 0.0, sent
-        if name == "flash_bytes":
+        if figure == "flash_bytes":
             return 0.0, {index: float(size) for index, size in enumerate(costs.constant_bytes)}
         on_air = 8e-3 / link.mean_mbps() / (1 - link.loss) * (1 + link.header_bytes / link.payload_bytes)
-        if name == "energy_uj":
+        if figure == "energy_uj":
             row = {index: ms * costs.device_mw for index, ms in enumerate(costs.device_ms)}
-            row |= {index: size * on_air * link.tx_mw for index, size in sent.items()}
+            for index, size in sent.items():
+                row[index] = size * on_air * link.tx_mw + carrying.get(index, (0.0, 0.0))[0] * costs.device_mw
             row[self.z] += link.radio_uj(costs.answer_bytes, down=True)
             return 0.0, row
         pairs = zip(costs.device_ms, costs.server_ms, strict=True)
         row = {index: device - server for index, (device, server) in enumerate(pairs)}
-        row |= {index: size * on_air for index, size in sent.items()}
+        row |= {index: size * on_air + sum(carrying.get(index, ())) for index, size in sent.items()}
         once = link.delay_ms + link.jitter_ms + (expected_rounds(1, link.loss) - 1) * link.round_trip_ms
         row[self.z] += once + link.expected_ms(costs.answer_bytes, down=True)
         return sum(costs.server_ms), row

@@ -1,13 +1,13 @@
 """Head and tail of a cut program, compiled for this machine and joined by the payload as it crosses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgesmith.collaborate.costs import Form
+from edgesmith.collaborate.carry import Carried, carry
+from edgesmith.collaborate.costs import STORED, Form
 from edgesmith.collaborate.cuts import Cut, halves
-from edgesmith.collaborate.payload import Steps, fit_steps
 from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode
 from edgesmith.core.task import Split, Task
@@ -23,26 +23,22 @@ class Joined:
     """A cut program that runs here.
 
     Attributes:
-        steps: of each tensor of the payload; none where it crosses as it is stored.
+        carried: how each tensor of the payload crosses, in order.
     """
 
     head: Graph
     tail: Graph
-    payload: tuple[str, ...]
-    steps: Mapping[str, Steps]
+    carried: tuple[Carried, ...]
     runners: tuple[Native, Native]
 
     def run_head(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Stored inputs to the tensors that cross."""
         made = {**inputs, **self.runners[0].run({name: inputs[name] for name in self.head.inputs})}
-        return {name: made[name] for name in self.payload}
+        return {one.tensor.name: made[one.tensor.name] for one in self.carried}
 
     def crossed(self, payload: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the tail gets of a payload."""
-        found = dict(payload)
-        for name, steps in self.steps.items():
-            found[name] = steps.unpack(steps.pack(payload[name]), self.tail.tensors[name])
-        return found
+        return {one.tensor.name: one.unpack(one.pack(payload[one.tensor.name])) for one in self.carried}
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Stored inputs to stored outputs of the tail."""
@@ -50,7 +46,7 @@ class Joined:
 
 
 def join(graph: Graph, cut: Cut, form: Form, calibration: Split) -> Joined:
-    """Compile both halves; the ranges of a narrowed payload come from calibration samples.
+    """Compile both halves; the ranges and codes of a payload come from calibration samples.
 
     Raises:
         BadInput: one half would be empty.
@@ -58,12 +54,14 @@ def join(graph: Graph, cut: Cut, form: Form, calibration: Split) -> Joined:
     """
     head, tail = halves(graph, cut)
     runners = (native(head), native(tail))
-    joined = Joined(head, tail, cut.payload, {}, runners)
-    if form.lossless:
+    plain = tuple(Carried(graph.tensors[name]) for name in cut.payload)
+    joined = Joined(head, tail, plain, runners)
+    if form == STORED:
         return joined
     seen = [joined.run_head({graph.inputs[0]: arranged(graph, one)}) for one in calibration.inputs[:CALIBRATED_ON]]
-    steps = {name: fit_steps(np.stack([payload[name] for payload in seen]), form.bits) for name in cut.payload}
-    return Joined(head, tail, cut.payload, steps, runners)
+    stacks = {name: np.stack([payload[name] for payload in seen]) for name in cut.payload}
+    carried = tuple(carry(graph.tensors[name], form, stacks[name]) for name in cut.payload)
+    return replace(joined, carried=carried)
 
 
 def quality(joined: Joined, graph: Graph, task: Task, split: Split) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesmith.collaborate.carry import Carried
 from edgesmith.collaborate.costs import figures_of
 from edgesmith.collaborate.link import Link, at_rate
 from edgesmith.core.atomic import explained, write_file
@@ -122,28 +123,19 @@ def write_parts(made: Setting, option: Option, out: Path) -> dict[str, Any]:
     """Both programs as artifacts, and how the payload crosses between them."""
     if option.place == "device":
         return {"device": artifact(made.graph, made.device, made.task, out / "device"), "payload": []}
-    if option.place == "server" or option.cut is None:
-        tensors = [] if option.cut is None else payload(made.graph, made.graph.inputs, {})
-        return {"server": artifact(made.graph, made.server, made.task, out / "server"), "payload": tensors}
+    if option.place == "server":
+        plain = [Carried(made.graph.tensors[name]) for name in made.graph.inputs]
+        picture = option.picture and {"codec": option.picture.codec, "quality": option.picture.quality}
+        facts = {"payload": [one.to_json() for one in plain], "picture": picture}
+        return {"server": artifact(made.graph, made.server, made.task, out / "server"), **facts}
+    if option.cut is None:
+        raise AssertionError("what is split has a cut")
     joined, _ = made.joined(option.cut, option.form)
     return {
         "device": artifact(joined.head, made.device, made.task, out / "device"),
         "server": artifact(joined.tail, made.server, None, out / "server"),
-        "payload": payload(made.graph, joined.payload, {n: s.to_json() for n, s in joined.steps.items()}),
+        "payload": [one.to_json() for one in joined.carried],
     }
-
-
-def payload(graph: Graph, names: Sequence[str], steps: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tensors that cross, and the steps of those that are narrowed."""
-    return [
-        {
-            "name": name,
-            "shape": list(graph.tensors[name].shape),
-            "dtype": graph.tensors[name].dtype,
-            "steps": steps.get(name),
-        }
-        for name in names
-    ]
 
 
 def artifact(graph: Graph, target: Target, task: Task | None, folder: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesmith.collaborate import images
+from edgesmith.collaborate.carry import carry, mean_bytes
 from edgesmith.collaborate.costs import FORMS, FRAME_BYTES, STORED, Costs, Figures, Form, figures_of, place_of, sent
 from edgesmith.collaborate.cuts import Cut, cut_at
 from edgesmith.collaborate.ledger import Place
@@ -21,8 +22,10 @@ from edgesmith.core.task import Split, Task
 from edgesmith.pipeline.build import bind_for, native
 from edgesmith.pipeline.joined import Joined, join, quality
 from edgesmith.pipeline.profile import Profile, profile
-from edgesmith.pipeline.realize import accuracy_of
+from edgesmith.pipeline.realize import accuracy_of, arranged
 
+CYCLES_PER_INSTRUCTION = 1.5  # of narrowing and coding, on any core; rough
+CODED_ON = 16  # samples over which coded bytes are counted
 MOST_SAMPLES = 500  # of the validation split on which a cut's quality is measured
 
 
@@ -59,6 +62,7 @@ class Option:
     broken: Mapping[str, float]
     cut: Cut | None = None
     form: Form = STORED
+    picture: images.Picture | None = None
     proven: bool = True
     chosen: bool = False
 
@@ -72,7 +76,7 @@ class Option:
             **parts,
             "broken": dict(self.broken),
             "cut": cut,
-            "bits": self.form.bits,
+            "form": self.form.name,
             "proven": self.proven,
             "chosen": self.chosen,
         }
@@ -143,7 +147,9 @@ def setting(graph: Graph, task: Task, device: Target, server: Target) -> Setting
     found = tuple(profile(bind_for(graph, target).program, target) for target in (device, server))
     times = [op_times(graph, one, target) for one, target in zip(found, (device, server), strict=True)]
     sizes = constant_bytes(graph)
-    costs = Costs(graph, times[0], times[1], sizes, device.power.active_mw)
+    pace = tuple(CYCLES_PER_INSTRUCTION / target.clock_hz * 1e3 for target in (device, server))
+    coded = coded_bytes(graph, task.calibration)
+    costs = Costs(graph, times[0], times[1], sizes, device.power.active_mw, coded, (pace[0], pace[1]))
     return Setting(graph, task, device, server, (found[0], found[1]), costs)
 
 
@@ -158,6 +164,23 @@ def op_times(graph: Graph, found: Profile, target: Target) -> list[float]:
         by_name[layer.name] = by_name.get(layer.name, 0.0) + layer.cycles
     own = [by_name.get(op.name or f"{op.kind}.{index}", 0.0) for index, op in enumerate(graph.ops)]
     return [cycles / max(sum(own), 1e-30) * found.latency.value for cycles in own]
+
+
+def coded_bytes(graph: Graph, calibration: Split) -> dict[tuple[Form, str], int]:
+    """Bytes of each tensor that may cross, in each coded form: means over samples that the codes were not made of."""
+    read = {name for op in graph.ops for name in op.inputs}
+    made = [name for op in graph.ops for name in op.outputs if name in read]
+    runner = native(replace(graph, outputs=tuple(made)))
+    inputs = [{graph.inputs[0]: arranged(graph, one)} for one in calibration.inputs[: 2 * CODED_ON]]
+    seen = [{**one, **runner.run(one)} for one in inputs]
+    found = {}
+    for name in (*graph.inputs, *made):
+        tensor, values = graph.tensors[name], [one[name] for one in seen]
+        half = max(1, len(values) // 2)
+        for form in (form for form in FORMS if form.coded and form.carries(tensor)):
+            carried = carry(tensor, form, np.stack(values[:half]))
+            found[form, name] = mean_bytes(carried, values[half:] or values)
+    return found
 
 
 def constant_bytes(graph: Graph) -> list[int]:
@@ -211,7 +234,11 @@ def _pictures(made: Setting, link: Link, wish: Wish) -> list[Option]:
         device_ms = arrived.encode_ms * here.clock_hz / made.device.clock_hz
         nbytes = FRAME_BYTES + round(arrived.mean_bytes)
         figures = sent(made.costs, link, device_ms, nbytes, server_ms + arrived.decode_ms)
-        found.append(_option(made, link, wish, f"{picture.name}, then the server", figures, kept, place="server"))
+        found.append(
+            _option(
+                made, link, wish, f"{picture.name}, then the server", figures, kept, place="server", picture=picture
+            )
+        )
     return found
 
 
