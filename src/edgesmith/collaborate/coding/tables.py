@@ -85,7 +85,7 @@ def quantize(counts: np.ndarray, bits: int) -> np.ndarray:
         BadInput: more symbols than 2^bits, or counts that are negative or above 2^40.
 
     >>> quantize(np.array([5, 0, 1]), 4)
-    array([12,  1,  3])
+    array([13,  1,  2])
     """
     counts = np.asarray(counts, np.int64)
     if not 1 <= len(counts) <= 1 << bits or counts.min() < 0 or counts.sum() > MAX_COUNT:
