@@ -49,8 +49,9 @@ class Carried:
         tensor = self.tensor
         if self.code:
             symbols = self.code.decode(data, tensor.shape, "int32")
-            found = self.steps.values(symbols, tensor.dtype) if self.steps else symbols
-            return found.astype(tensor.dtype)
+            if self.steps:
+                return self.steps.values(symbols + (1 << (self.steps.bits - 1)), tensor.dtype)
+            return (symbols + np.iinfo(tensor.dtype).min + 128).astype(tensor.dtype)
         if self.steps:
             return self.steps.unpack(data, tensor)
         if len(data) != tensor.nbytes:
@@ -58,7 +59,8 @@ class Carried:
         return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
 
     def _symbols(self, values: np.ndarray) -> np.ndarray:
-        return (self.steps.codes(values) if self.steps else np.asarray(values)).astype(np.int32)
+        """Integers around zero, so that each takes one byte."""
+        return symbols(self.steps, self.tensor, values)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -94,11 +96,16 @@ def carry(tensor: Tensor, form: Form, seen: np.ndarray) -> Carried:
         seen: (n, *shape) stored values over calibration samples; its range and its code follow from them.
     """
     steps = fit_steps(seen, form.bits) if form.bits else None
-    if not form.coded or (steps is None and tensor.dtype == "float32"):
+    if not form.coded or not form.carries(tensor):
         return Carried(tensor, steps)
-    symbols = (steps.codes(seen) if steps else seen).astype(np.int32)
-    tables = TABLES if len(tensor.shape) == 4 else 1
-    return Carried(tensor, steps, fit(symbols, tables))
+    return Carried(tensor, steps, fit(symbols(steps, tensor, seen), TABLES if len(tensor.shape) == 4 else 1))
+
+
+def symbols(steps: Steps | None, tensor: Tensor, values: np.ndarray) -> np.ndarray:
+    """Stored values to int8, what a code counts: steps, or bytes as they are, less the middle of their range."""
+    if steps:
+        return (steps.codes(values).astype(np.int32) - (1 << (steps.bits - 1))).astype(np.int8)
+    return (np.asarray(values).astype(np.int32) - np.iinfo(tensor.dtype).min - 128).astype(np.int8)
 
 
 def mean_bytes(carried: Carried, seen: Sequence[np.ndarray]) -> int:

@@ -47,9 +47,9 @@ class Form:
         return -(-tensor.size * self.bits // 8) if self.bits else tensor.nbytes
 
     def carries(self, tensor: Tensor) -> bool:
-        """Whether it takes fewer bits than the program's own numbers, or is those; floats are not coded as they are."""
+        """Whether it takes fewer bits than the program's own numbers, or is those; only bytes are coded as they are."""
         if self.lossless:
-            return not self.coded or tensor.dtype != "float32"
+            return not self.coded or tensor.dtype in ("int8", "uint8")
         return self.nbytes(tensor) < tensor.nbytes
 
 

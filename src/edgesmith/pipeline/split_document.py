@@ -1,7 +1,7 @@
 """What `edgesmith split` leaves: the plan as plain values, and the two programs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from edgesmith.collaborate.carry import Carried
+from edgesmith.collaborate.carry_source import files
 from edgesmith.collaborate.costs import figures_of
 from edgesmith.collaborate.link import Link, at_rate
+from edgesmith.compile.emit.text import identifier
 from edgesmith.core.atomic import explained, write_file
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
@@ -104,7 +106,8 @@ def latency_over(made: Setting, option: Option, link: Link) -> float:
 
 
 def write(plan: Plan, out: Path) -> dict[str, Any]:
-    """The plan, and the programs of the chosen option: `device/` and `server/`, whichever it needs.
+    """The plan, and the programs of the chosen option: `device/` and `server/`, whichever it needs, and `payload/`, the C
+    that packs on a board what crosses.
 
     Raises:
         BadInput: the folder cannot be written.
@@ -131,11 +134,20 @@ def write_parts(made: Setting, option: Option, out: Path) -> dict[str, Any]:
     if option.cut is None:
         raise AssertionError("what is split has a cut")
     joined, _ = made.joined(option.cut, option.form)
+    write_sources(files(joined.carried, identifier(joined.head.name)), out / "payload")
     return {
         "device": artifact(joined.head, made.device, made.task, out / "device"),
         "server": artifact(joined.tail, made.server, None, out / "server"),
         "payload": [one.to_json() for one in joined.carried],
     }
+
+
+def write_sources(texts: Mapping[str, str], folder: Path) -> None:
+    """C that packs the payload on a board."""
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_file(folder / name, text)
 
 
 def artifact(graph: Graph, target: Target, task: Task | None, folder: Path) -> str:
