@@ -106,7 +106,7 @@ def latency_over(made: Setting, option: Option, link: Link) -> float:
 
 
 def write(plan: Plan, out: Path) -> dict[str, Any]:
-    """The plan, and the programs of the chosen option: `device/` and `server/`, whichever it needs, and `payload/`, the C
+    """The plan; the programs of the chosen option, `device/` and `server/`, whichever it needs; `payload/`, the C
     that packs on a board what crosses.
 
     Raises:
