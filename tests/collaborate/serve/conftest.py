@@ -14,8 +14,9 @@ from edgesmith.collaborate.serve import wire
 from edgesmith.collaborate.serve.access import Access
 from edgesmith.collaborate.serve.background import Background
 from edgesmith.collaborate.serve.batches import one_by_one
+from edgesmith.collaborate.serve.calls import ASK
 from edgesmith.collaborate.serve.limits import Limits
-from edgesmith.collaborate.serve.server import ASK, Server
+from edgesmith.collaborate.serve.server import Server
 
 MODEL = bytes(range(32))
 TOKEN = "0123456789abcdef" * 2

@@ -17,8 +17,8 @@ import pytest
 from collaborate.serve.conftest import MODEL, TOKEN, message, sleepy, tail
 from edgesmith.collaborate.serve import wire
 from edgesmith.collaborate.serve.access import Access, admits, read_token
+from edgesmith.collaborate.serve.calls import CHECK, NOT_SERVING, SERVING, STREAM
 from edgesmith.collaborate.serve.limits import Limits
-from edgesmith.collaborate.serve.server import CHECK, NOT_SERVING, SERVING, STREAM
 from edgesmith.core.errors import BadInput
 
 
@@ -29,7 +29,7 @@ def code(call):
 
 
 def test_the_package_loads_without_torch():
-    names = "access background batches limits metrics server service wire"
+    names = "access background batches breaker calls client limits metrics server service transport wire"
     script = f"import sys, importlib; [importlib.import_module('edgesmith.collaborate.serve.' + n) for n in '{names}'"
     done = subprocess.run([sys.executable, "-c", f"{script}.split()]; assert 'torch' not in sys.modules"])
     assert done.returncode == 0

@@ -8,7 +8,8 @@ from edgesmith.core.errors import BadInput
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a server. The defaults bound its memory to about half a GB of messages in the worst case.
+    """Bounds of a server. Its messages take at most `max_bytes * (2 * max_in_flight + max_streams)`, 1.3 GB by default,
+    and that only if so many clients with the token send the largest there may be and then stall.
 
     Attributes:
         batch: requests that go to the model together, of whatever clients.
@@ -17,6 +18,7 @@ class Limits:
         max_queue: requests that wait for the model; one more is busy.
         max_in_flight: requests that are taken and not answered; one more is busy.
         max_bytes: of a message, either way.
+        max_streams: streaming calls that are open.
         max_connections: beyond which new ones are closed at once.
         grace_s: how long requests in flight may take to end once the server is told to.
     """
@@ -26,11 +28,12 @@ class Limits:
     max_queue: int = 64
     max_in_flight: int = 128
     max_bytes: int = MAX_BYTES
+    max_streams: int = 64
     max_connections: int = 1024
     grace_s: float = 5.0
 
     def __post_init__(self) -> None:
-        for name in ("batch", "max_queue", "max_in_flight", "max_bytes", "max_connections"):
+        for name in ("batch", "max_queue", "max_in_flight", "max_bytes", "max_streams", "max_connections"):
             if getattr(self, name) < 1:
                 raise BadInput(f"serve: {name} is {getattr(self, name)}; need at least 1.")
         for name in ("batch_wait_ms", "grace_s"):

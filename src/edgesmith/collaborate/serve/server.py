@@ -16,16 +16,12 @@ import grpc.aio
 
 from edgesmith.collaborate.serve.access import Access, admits
 from edgesmith.collaborate.serve.batches import InferMany
+from edgesmith.collaborate.serve.calls import CHECK, HEALTH, NOT_SERVING, SERVICE, SERVING
 from edgesmith.collaborate.serve.limits import Limits
 from edgesmith.collaborate.serve.metrics import Metrics, Page
 from edgesmith.collaborate.serve.service import Service
 from edgesmith.core.errors import BadInput
 
-SERVICE = "edgesmith.Split"
-ASK, STREAM = f"/{SERVICE}/Ask", f"/{SERVICE}/Stream"
-HEALTH = "grpc.health.v1.Health"
-CHECK = f"/{HEALTH}/Check"
-SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"  # HealthCheckResponse.status, as protobuf writes it
 MAX_UNSENT = 64  # replies of one stream that its client has not taken; then no more of it is read
 MAX_METADATA_BYTES = 8192
 
@@ -50,6 +46,7 @@ class Server:
         self.model, self.infer_many, self.access = model, infer_many, access
         self.limits = limits or Limits()
         self.metrics = Metrics()
+        self.streams = 0
 
     async def start(self, metrics_port: int | None = None) -> Address:
         """Listen.
@@ -91,6 +88,15 @@ class Server:
 
     async def stream(self, messages: AsyncIterator[bytes], context: Any) -> None:
         """The streaming call; ends with the client's half, or with the server once all taken requests are answered."""
+        if self.streams >= self.limits.max_streams:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self.streams} streams are open")
+        self.streams += 1
+        try:
+            await self._stream(messages, context)
+        finally:
+            self.streams -= 1
+
+    async def _stream(self, messages: AsyncIterator[bytes], context: Any) -> None:
         room, writing = asyncio.Semaphore(MAX_UNSENT), asyncio.Lock()
         tasks: set[asyncio.Task[None]] = set()
 
@@ -167,7 +173,7 @@ def _grpc_server(server: Server) -> Any:
     )
     interceptors = (Token(server.access.token, server.metrics),) if server.access.token else ()
     # Beyond what is answered as busy gRPC itself refuses, before it reads a message. A stream counts as one call.
-    most = 2 * limits.max_in_flight + limits.max_connections
+    most = 2 * limits.max_in_flight + limits.max_streams
     made = grpc.aio.server(interceptors=interceptors, options=options, maximum_concurrent_rpcs=most)
     unary, stream = grpc.unary_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
     calls = {"Ask": unary(server.ask), "Stream": stream(server.stream)}
