@@ -41,3 +41,5 @@ def test_the_tables_c_has_no_warnings(tmp_path, nprng):
     path.write_text(source(fit(laplace(nprng, 200, 20), 3), "sent"))
     for compiler in ("zig", "gcc"):
         check_warnings([path, *SOURCES], [FOLDER], (), compiler)
+    for name in ("nucleo-l4r5zi", "raspberry-pi-4"):
+        check_warnings([path, *SOURCES], [FOLDER], targets.load(name).compiler_flags)

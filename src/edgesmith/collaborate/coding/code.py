@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from edgesmith.collaborate.coding.coders import By, Coder, coder
-from edgesmith.collaborate.coding.tables import LAST_CLASS, MAX_BITS, MIN_BITS, VALUE_LIMIT, Table, check, outside
+from edgesmith.collaborate.coding.tables import MAX_BITS, MIN_BITS, VALUE_LIMIT, Table, check, number_bits, outside
 from edgesmith.core.errors import BadInput
 
 FORM = "edgesmith.code"
@@ -113,9 +113,7 @@ class Code:
         for values, table in zip(array.reshape(-1, self.channels).T, self._tables(), strict=True):
             index = table.indices(values)
             total += float((self.bits - np.log2(np.array(table.frequencies))[index]).sum())
-            escaped = outside(values[index == table.symbols].astype(np.int64), table)
-            classes = np.frexp(escaped + 1)[1] - 1
-            total += float((np.minimum(classes + 1, LAST_CLASS) + classes).sum())
+            total += float(number_bits(outside(values[index == table.symbols].astype(np.int64), table)).sum())
         return total
 
     def _fits(self, shape: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgesmith.collaborate.coding.reference import Reference
 from edgesmith.collaborate.coding.tables import Table
-from edgesmith.core.errors import Missing
+from edgesmith.core.errors import EdgesmithError
 
 # native: C compiled here, the boards' own. constriction: the library. python: the definition, slow.
 By = Literal["native", "constriction", "python"]
@@ -55,5 +55,5 @@ def fastest() -> By:
     try:
         library()
         return "native"
-    except Missing:
+    except (EdgesmithError, OSError):  # no compiler, one that fails, or no place for what it makes
         return "constriction" if importlib.util.find_spec("constriction") else "python"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgesmith.collaborate.coding.code import MAX_TABLES, Code
-from edgesmith.collaborate.coding.tables import MAX_BITS, MIN_BITS, VALUE_LIMIT, Table, quantize
+from edgesmith.collaborate.coding.tables import MAX_BITS, MIN_BITS, VALUE_LIMIT, Table, number_bits, outside, quantize
 from edgesmith.core.errors import BadInput
 
 MAX_WINDOW = 4096  # values with a frequency of their own; a board's table stays within 8 kB
@@ -88,20 +88,45 @@ def histogram(symbols: np.ndarray, window: int) -> tuple[np.ndarray, int]:
 
 
 def design(counts: np.ndarray, low: int, tables: int, bits: int) -> Code:
-    """A code from counts: group the channels, cut each group's window to what occurs, quantize.
+    """A code from counts: group the channels, choose each group's window, quantize.
 
     Args:
         counts: (channels, n + 1) of low, low + 1, ..., and of all other values.
     """
     which = grouped(counts, tables)
-    made = []
-    for group in range(which.max() + 1):
-        together = counts[which == group].sum(0)
-        seen = np.flatnonzero(together[:-1])
-        first, last = (int(seen[0]), int(seen[-1])) if len(seen) else (0, 0)
-        frequencies = quantize(np.append(together[first : last + 1], together[-1]), bits)
-        made.append(Table(low + first, tuple(int(f) for f in frequencies)))
+    made = (best_window(counts[which == group].sum(0), low, bits) for group in range(which.max() + 1))
     return Code(bits, tuple(int(group) for group in which), tuple(made))
+
+
+def best_window(counts: np.ndarray, low: int, bits: int) -> Table:
+    """The table of fewest bits among windows that leave out both ends up to a share of 0, 2^-16, 2^-15, ... 2^-5.
+
+    In the window even a value that hardly ever occurs takes 2^-bits from the others; outside it takes a number.
+
+    Args:
+        counts: (n + 1,) of low, low + 1, ..., and of all other values.
+    """
+    below, above = np.cumsum(counts[:-1]), np.cumsum(counts[-2::-1])
+    found: dict[tuple[int, int], tuple[float, Table]] = {}
+    for exponent in (None, *range(16, 4, -1)):
+        limit = 0 if exponent is None else int(counts.sum()) >> exponent
+        first = min(int(np.searchsorted(below, limit, "right")), len(below) - 1)
+        last = len(above) - 1 - int(np.searchsorted(above, limit, "right"))
+        window = (first, max(first, last))
+        if window not in found:
+            found[window] = _weighed(counts, low, window, bits)
+    return min(found.values(), key=lambda pair: pair[0])[1]
+
+
+def _weighed(counts: np.ndarray, low: int, window: tuple[int, int], bits: int) -> tuple[float, Table]:
+    """Bits of all that was counted, and the table of one window."""
+    inside = counts[window[0] : window[1] + 1]
+    escaped = int(counts.sum() - inside.sum())
+    frequencies = quantize(np.append(inside, escaped), bits)
+    table = Table(low + window[0], tuple(int(f) for f in frequencies))
+    left_out = np.r_[0 : window[0], window[1] + 1 : len(counts) - 1]
+    numbers = counts[left_out] @ number_bits(outside(left_out + low, table)) if len(left_out) else 0.0
+    return float(numbers + np.append(inside, escaped) @ (bits - np.log2(frequencies))), table
 
 
 def grouped(counts: np.ndarray, groups: int) -> np.ndarray:

@@ -119,6 +119,12 @@ def outside(values: np.ndarray, table: Table) -> np.ndarray:
     return np.where(above, 2 * (values - table.high - 1), 2 * (table.low - 1 - values) + 1)
 
 
+def number_bits(numbers: np.ndarray) -> np.ndarray:
+    """What `outside`'s numbers take as Elias gamma, the last class as many as the one before it."""
+    classes = np.frexp(numbers + 1)[1] - 1
+    return np.minimum(classes + 1, LAST_CLASS) + classes
+
+
 def inside_out(number: int, table: Table) -> int:
     """Inverse of `outside`, of one number."""
     distance = number >> 1

@@ -33,8 +33,8 @@ typedef struct {
 #define ES_CODE_VALUE (-2)   /* a value beyond 22 bits with sign */
 #define ES_CODE_DAMAGED (-3) /* no encoder writes this stream */
 
-/* n values of x to at most `room` bytes at out. Gives the number of bytes, or an error below 0. A stream whose last
- * bytes are zeros needs room for them although they are dropped. */
+/* n values of x, n and channels below 2^31, to at most `room` bytes at out. Gives the number of bytes, or an error below
+ * 0. A stream whose last bytes are zeros needs room for them although they are dropped. */
 int32_t es_code_encode_s8(const es_code *code, const int8_t *x, uint32_t n, uint8_t *out, uint32_t room);
 int32_t es_code_encode_s32(const es_code *code, const int32_t *x, uint32_t n, uint8_t *out, uint32_t room);
 
