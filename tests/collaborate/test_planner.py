@@ -11,6 +11,7 @@ from edgesmith.collaborate.costs import FORMS, INT4, INT8, STORED, Costs, Form, 
 from edgesmith.collaborate.cuts import cut_at, is_valid
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.planner import Limits, Program, best_cut, score
+from edgesmith.collaborate.serve.wire import Request, encode_request
 from edgesmith.core.graph import Graph, Op, Tensor
 
 LINK = Link("l", mbps=1.0, delay_ms=3.0, jitter_ms=1.0, loss=0.02, tx_mw=500.0, rx_mw=200.0)
@@ -116,3 +117,12 @@ def test_forms_carry_what_is_wider_than_they_are():
     assert [form.carries(byte) for form in FORMS] == [True, False, True, True, False, True]
     assert [form.carries(real) for form in FORMS] == [True, True, True, False, True, True]
     assert (INT4.nbytes(real), INT8.nbytes(real), STORED.nbytes(real)) == (5, 9, 36)
+
+
+def test_a_message_takes_what_the_wire_makes_of_it():
+    costs = random_costs(3, 5)
+    names = ("x", "t1")
+    arrays = {name: np.zeros(costs.graph.tensors[name].shape, np.float32) for name in names}
+    assert costs.message_bytes(names, STORED) == len(encode_request(Request(1, bytes(16), arrays)))
+    packed = {name: np.zeros(INT4.nbytes(costs.graph.tensors[name]), np.uint8) for name in names}
+    assert costs.message_bytes(names, INT4) == len(encode_request(Request(1, bytes(16), packed)))

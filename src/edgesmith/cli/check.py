@@ -32,6 +32,9 @@ PARTS = {
     "onnx": ("onnx", "ONNX models in and out"),
     "onnxruntime": ("onnx", "checking them in their own runtime"),
     "constriction": ("split", "coding what a split net sends"),
+    "simpy": ("split", "device and server in virtual time"),
+    "grpcio": ("serve", "answering devices, asking servers"),
+    "prometheus-client": ("serve", "a server's metrics"),
     "ai-edge-litert": ("tflite", "checking TensorFlow Lite models, writing them"),
 }
 
@@ -42,6 +45,7 @@ EXTRA_OF = {
     "sklearn": "fit",
     "xgboost": "classical",
     "PIL": "fit",
+    "grpc": "serve",
     "elftools": "firmware",
     "ai_edge_litert": "tflite",
     "google": "onnx",

@@ -7,10 +7,10 @@ from functools import cached_property
 from edgesmith.collaborate.cuts import Cut
 from edgesmith.collaborate.ledger import Place
 from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.serve.wire import message_bytes
 from edgesmith.core.graph import Graph, Tensor
 
-FRAME_BYTES = 48  # of a message around its tensors (serve/wire.py)
-TENSOR_BYTES = 24  # for each tensor: its type, shape and range
+FRAME_BYTES = message_bytes({})  # of a message around its tensors
 # Instructions for each number on a scalar core; rough. Coding: benchmarks/results/coding.json.
 NARROWING, CODING = 12, 60
 
@@ -87,9 +87,11 @@ class Costs:
         return form.carries(self.graph.tensors[name]) and (not form.coded or (form, name) in self.coded_bytes)
 
     def tensor_bytes(self, name: str, form: Form) -> int:
-        """Of one tensor of a message."""
-        own = self.coded_bytes[form, name] if form.coded else form.nbytes(self.graph.tensors[name])
-        return TENSOR_BYTES + own
+        """Of one tensor of a message; what is narrowed or coded crosses as a row of bytes."""
+        tensor = self.graph.tensors[name]
+        own = self.coded_bytes[form, name] if form.coded else form.nbytes(tensor)
+        rank = len(tensor.shape) if form == STORED else 1
+        return message_bytes({name: (rank, own)}) - FRAME_BYTES
 
     def message_bytes(self, names: Sequence[str], form: Form) -> int:
         """Of a message with these tensors; none for none."""

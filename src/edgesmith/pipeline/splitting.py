@@ -9,11 +9,12 @@ import numpy as np
 
 from edgesmith.collaborate import images
 from edgesmith.collaborate.carry import carry, mean_bytes
-from edgesmith.collaborate.costs import FORMS, FRAME_BYTES, STORED, Costs, Figures, Form, figures_of, place_of, sent
+from edgesmith.collaborate.costs import FORMS, STORED, Costs, Figures, Form, figures_of, place_of, sent
 from edgesmith.collaborate.cuts import Cut, cut_at
 from edgesmith.collaborate.ledger import Place
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.planner import Found, Goal, Limits, all_cuts, best_cut, score
+from edgesmith.collaborate.serve.wire import message_bytes
 from edgesmith.core.errors import BadInput, DoesNotFit, Unsupported
 from edgesmith.core.graph import Graph
 from edgesmith.core.reading import Kind
@@ -232,7 +233,7 @@ def _pictures(made: Setting, link: Link, wish: Wish) -> list[Option]:
     server_ms = sum(made.costs.server_ms)
     for picture, arrived, kept in made.pictures:
         device_ms = arrived.encode_ms * here.clock_hz / made.device.clock_hz
-        nbytes = FRAME_BYTES + round(arrived.mean_bytes)
+        nbytes = message_bytes({made.graph.inputs[0]: (1, round(arrived.mean_bytes))})
         figures = sent(made.costs, link, device_ms, nbytes, server_ms + arrived.decode_ms)
         found.append(
             _option(

@@ -194,6 +194,15 @@ def _message(kind: int, head: _Head, parts: list[bytes], max_bytes: int) -> byte
     return message + CRC.pack(zlib.crc32(message))
 
 
+def message_bytes(tensors: Mapping[str, tuple[int, int]]) -> int:
+    """Of a message with these tensors: name to rank and bytes of data."""
+    each = (
+        TENSOR.size + sum(size + -size % ALIGN for size in (len(name), 4 * rank, nbytes))
+        for name, (rank, nbytes) in tensors.items()
+    )
+    return HEAD.size + CRC.size + sum(each)
+
+
 def _tensor_parts(tensors: Arrays) -> list[bytes]:
     parts: list[bytes] = []
     for name, array in tensors.items():
