@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from edgesmith.collaborate.cuts import Cut
+from edgesmith.collaborate.cuts import Cut, prefixes
 from edgesmith.collaborate.ledger import Place
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.serve.wire import message_bytes
@@ -76,6 +76,11 @@ class Costs:
     device_mw: float
     coded_bytes: Mapping[tuple[Form, str], int] = field(default_factory=dict)
     instruction_ms: tuple[float, float] = (0.0, 0.0)
+
+    @cached_property
+    def cuts(self) -> tuple[Cut, ...]:
+        """Along the program's order."""
+        return tuple(prefixes(self.graph))
 
     @cached_property
     def answer_bytes(self) -> int:

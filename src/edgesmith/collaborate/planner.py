@@ -9,7 +9,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
 from edgesmith.collaborate.costs import FRAME_BYTES, Costs, Figures, Form, figures_of
-from edgesmith.collaborate.cuts import Cut, cut_at, is_chain, prefixes, state_groups
+from edgesmith.collaborate.cuts import Cut, cut_at, is_chain, state_groups
 from edgesmith.collaborate.link import Link, expected_rounds
 from edgesmith.core.errors import Unsupported
 
@@ -17,6 +17,7 @@ Goal = Literal["latency", "energy", "bytes"]
 Accept = Callable[[Cut, Form], bool]  # what only a look at the cut itself can tell: its accuracy, whether it links
 MOST_ROUNDS = 300  # of the integer program; each leaves out one cut
 TOLERANCE = 1e-7
+EXACT = {"mip_rel_gap": 0.0}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def score(figures: Figures, goal: Goal) -> tuple[float, float]:
 
 def all_cuts(costs: Costs, form: Form, link: Link) -> Iterator[Found]:
     """Every cut along the program's order whose payload this form carries."""
-    for cut in prefixes(costs.graph):
+    for cut in costs.cuts:
         if all(costs.carries(form, name) for name in cut.payload):
             yield Found(cut, form, figures_of(costs, cut, form, link))
 
@@ -76,29 +77,29 @@ def best_cut(
         Unsupported: no cut was accepted among the first few hundred.
     """
     along = sorted(all_cuts(costs, form, link), key=lambda found: score(found.figures, goal))
+    best = next((f for f in along if limits.hold(f.figures) and accept(f.cut, form)), None)
     if is_chain(costs.graph):
-        return next((f for f in along if limits.hold(f.figures) and accept(f.cut, form)), None)
-    return _branching(Program(costs, form, link, goal, limits), along, accept)
+        return best
+    return _branching(Program(costs, form, link, goal, limits), best, {found.cut.head for found in along}, accept)
 
 
-def _branching(program: "Program", along: list[Found], accept: Accept) -> Found | None:
-    """Best first by the integer program's bound; a cut's true cost is never below it."""
-    goal, limits = program.goal, program.limits
-    known = {found.cut.head: found for found in along}
-    best: Found | None = None
+def _branching(program: "Program", best: Found | None, seen: set[tuple[int, ...]], accept: Accept) -> Found | None:
+    """What beats the best cut along the program's order, if anything does.
+
+    Best first by the integer program's bound, which is never above a cut's true cost.
+
+    Args:
+        seen: cuts that were looked at.
+    """
+    goal, limits, form = program.goal, program.limits, program.form
     for _ in range(MOST_ROUNDS):
-        solved = program.solve()
+        solved = program.solve(score(best.figures, goal)[0] if best else None)
         if solved is None:
             return best
-        bound, cut = solved
-        if best and bound >= score(best.figures, goal)[0] - TOLERANCE:
-            return best
-        program.leave_out(cut)
-        found = known.get(cut.head) or Found(
-            cut, program.form, figures_of(program.costs, cut, program.form, program.link)
-        )
+        program.leave_out(solved)
+        found = Found(solved, form, figures_of(program.costs, solved, form, program.link))
         better = best is None or score(found.figures, goal) < score(best.figures, goal)
-        if better and limits.hold(found.figures) and accept(cut, program.form):
+        if solved.head not in seen and better and limits.hold(found.figures) and accept(solved, form):
             best = found
     if best is None:
         raise Unsupported(f"split: none of the {MOST_ROUNDS} best cuts was accepted; loosen a limit.")
@@ -184,27 +185,39 @@ class Program:
         row = {index: -1.0 if index in inside else 1.0 for index in range(len(self.costs.graph.ops))}
         self.rows.append((row, 1.0 - len(inside)))
 
-    def solve(self) -> tuple[float, Cut] | None:
-        """The least bound of the goal and its cut; None where nothing is left."""
+    def solve(self, below: float | None = None) -> Cut | None:
+        """The cut with the least bound of the goal; None where nothing is left, or nothing below a score."""
         ops, count = len(self.costs.graph.ops), self.z + 1
         constant, objective = self._figure({"latency": "latency_ms", "energy": "energy_uj"}.get(self.goal, self.goal))
+        rows = list(self.rows)
+        if below is not None:
+            rows.append(({index: -value for index, value in objective.items()}, constant - below + TOLERANCE))
         weights = np.zeros(count)
         weights[list(objective)] = list(objective.values())
-        matrix = csr_array(
-            (
-                [value for row, _ in self.rows for value in row.values()],
-                (
-                    [index for index, (row, _) in enumerate(self.rows) for _ in row],
-                    [column for row, _ in self.rows for column in row],
-                ),
-            ),
-            shape=(len(self.rows), count),
-        )
+        least = LinearConstraint(_matrix(rows, count), lb=np.array([low for _, low in rows]))
         whole = np.zeros(count)
-        whole[:ops] = 1
-        least = LinearConstraint(matrix, lb=np.array([low for _, low in self.rows]))
-        solved = milp(weights, constraints=least, integrality=whole, bounds=Bounds(0, 1), options={"mip_rel_gap": 0.0})
+        solved = milp(weights, constraints=least, integrality=whole, bounds=Bounds(0, 1))
+        if solved.x is not None and not _is_whole(solved.x[:ops]):
+            # Without limits the relaxation is a minimum cut, whose corners are whole; a limit may spoil that.
+            whole[:ops] = 1
+            solved = milp(weights, constraints=least, integrality=whole, bounds=Bounds(0, 1), options=EXACT)
         if solved.x is None:
             return None
-        head = np.flatnonzero(solved.x[:ops] > 0.5)
-        return float(solved.fun) + constant, cut_at(self.costs.graph, head.tolist())
+        return cut_at(self.costs.graph, np.flatnonzero(solved.x[:ops] > 0.5).tolist())
+
+    def bound(self, cut: Cut) -> float:
+        """The goal as the program counts it: never above the cut's true score."""
+        constant, row = self._figure({"latency": "latency_ms", "energy": "energy_uj"}.get(self.goal, self.goal))
+        values = dict.fromkeys(cut.head, 1.0) | {self.y[name]: 1.0 for name in cut.payload}
+        values |= {self.z: 1.0} if cut.payload else {}
+        return constant + sum(value * values.get(index, 0.0) for index, value in row.items())
+
+
+def _matrix(rows: list[tuple[dict[int, float], float]], columns: int) -> csr_array:
+    values = [value for row, _ in rows for value in row.values()]
+    places = [(index, column) for index, (row, _) in enumerate(rows) for column in row]
+    return csr_array((values, tuple(zip(*places, strict=True))), shape=(len(rows), columns))
+
+
+def _is_whole(values: np.ndarray) -> bool:
+    return bool((np.abs(values - np.rint(values)) < TOLERANCE).all())
