@@ -1,7 +1,10 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
-from edgesmith.collaborate.images import PICTURES, Picture, are_pictures, send
+from edgesmith.collaborate.images import PICTURES, Picture, are_pictures, picture_from_json, send
+from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Split
 
 
@@ -43,3 +46,32 @@ def test_sending_counts_bytes_and_times():
 )
 def test_only_bytes_in_one_or_three_channels_are_pictures(shape, dtype, expected):
     assert are_pictures(Split(np.zeros(shape, dtype), np.zeros(2))) is expected
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", Picture("PNG").encode(picture(3))[:60]])
+def test_what_is_no_picture_is_refused(data):
+    with pytest.raises(BadInput, match="picture"):
+        Picture("PNG").decode(data, 3)
+
+
+def test_another_codec_channels_or_size_are_refused():
+    file = Picture("PNG").encode(picture(3))
+    for way, channels, size in (
+        (Picture("JPEG", 75), 3, None),
+        (Picture("PNG"), 1, None),
+        (Picture("PNG"), 3, (20, 24)),
+    ):
+        with pytest.raises(BadInput, match="picture"):
+            way.decode(file, channels, size)
+
+
+def test_json_brings_a_picture_back():
+    assert picture_from_json(asdict(Picture("JPEG", 75))) == Picture("JPEG", 75)
+    for damaged in (
+        {},
+        {"codec": "GIF", "quality": 3},
+        {"codec": "PNG", "quality": "3"},
+        {"codec": "PNG", "quality": 101},
+    ):
+        with pytest.raises(BadInput, match="damaged"):
+            picture_from_json({"codec": codec, "quality": quality})

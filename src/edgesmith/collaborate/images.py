@@ -4,11 +4,12 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
+from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Split
 
 Codec = Literal["PNG", "JPEG"]
@@ -40,10 +41,36 @@ class Picture:
         Image.fromarray(np.ascontiguousarray(pixels)).save(file, self.codec, **options)
         return file.getvalue()
 
-    def decode(self, data: bytes, channels: int) -> np.ndarray:
-        """Inverse of `encode`, as near as the codec is."""
-        pixels = np.asarray(Image.open(io.BytesIO(data)))
+    def decode(self, data: bytes, channels: int, size: tuple[int, ...] | None = None) -> np.ndarray:
+        """Inverse of `encode`, as near as the codec is.
+
+        Args:
+            size: (h, w) that it must have; looked at before any pixel is.
+
+        Raises:
+            BadInput: no such file, or a picture of another size.
+        """
+        try:
+            with Image.open(io.BytesIO(data), formats=[self.codec]) as file:
+                mode = "L" if channels == 1 else "RGB"
+                if file.mode != mode or (size and file.size != tuple(size[::-1])):
+                    raise BadInput(f"picture: a {file.mode} of {file.size}; need {mode} of {size}.")
+                pixels = np.asarray(file)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise BadInput(f"picture: not a {self.codec} ({error}); need its file.") from error
         return pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0)
+
+
+def picture_from_json(data: Any) -> Picture:
+    """Inverse of `dataclasses.asdict`.
+
+    Raises:
+        BadInput: a field is missing, unknown or out of range.
+    """
+    sound = isinstance(data, dict) and set(data) == {"codec", "quality"} and data["codec"] in get_args(Codec)
+    if not sound or type(data["quality"]) is not int or not 0 <= data["quality"] <= 100:
+        raise BadInput("picture: need a codec, PNG or JPEG, and a quality up to 100; the file is damaged.")
+    return Picture(data["codec"], data["quality"])
 
 
 @dataclass(frozen=True)

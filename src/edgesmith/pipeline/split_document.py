@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,17 @@ from edgesmith.collaborate.costs import figures_of
 from edgesmith.collaborate.link import Link, at_rate
 from edgesmith.compile.emit.text import identifier
 from edgesmith.core.atomic import explained, write_file
+from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
 from edgesmith.pipeline.compiling import check_room
+from edgesmith.pipeline.plan_folder import PLAN_FILE
 from edgesmith.pipeline.realize import realize, write_artifact
 from edgesmith.pipeline.splitting import Option, Setting, Wish, along, kinds
 
 VERSION = 1
 SWEEP_MBPS = np.geomspace(0.01, 1000, 41)  # of the page's chart: LoRa to Ethernet
-PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,9 @@ def write_parts(made: Setting, option: Option, out: Path) -> dict[str, Any]:
         return {"device": artifact(made.graph, made.device, made.task, out / "device"), "payload": []}
     if option.place == "server":
         plain = [Carried(made.graph.tensors[name]) for name in made.graph.inputs]
-        picture = option.picture and {"codec": option.picture.codec, "quality": option.picture.quality}
-        facts = {"payload": [one.to_json() for one in plain], "picture": picture}
-        return {"server": artifact(made.graph, made.server, made.task, out / "server"), **facts}
+        facts = {"payload": [one.to_json() for one in plain], "picture": option.picture and asdict(option.picture)}
+        whole = {"server": artifact(made.graph, made.server, made.task, out / "server")}
+        return {**whole, **fallback(made, out), **facts}
     if option.cut is None:
         raise AssertionError("what is split has a cut")
     joined, _ = made.joined(option.cut, option.form)
@@ -138,8 +139,17 @@ def write_parts(made: Setting, option: Option, out: Path) -> dict[str, Any]:
     return {
         "device": artifact(joined.head, made.device, made.task, out / "device"),
         "server": artifact(joined.tail, made.server, None, out / "server"),
+        **fallback(made, out),
         "payload": [one.to_json() for one in joined.carried],
     }
+
+
+def fallback(made: Setting, out: Path) -> dict[str, str]:
+    """The whole program for the device, to stand in when the server does not answer; nothing where it does not fit."""
+    try:
+        return {"fallback": artifact(made.graph, made.device, made.task, out / "fallback")}
+    except DoesNotFit:
+        return {}
 
 
 def write_sources(texts: Mapping[str, str], folder: Path) -> None:
