@@ -29,7 +29,7 @@ def code(call):
 
 
 def test_the_package_loads_without_torch():
-    names = "access background batches breaker calls client limits metrics server service transport wire"
+    names = "access background batches breaker calls client limits metrics server service shaper transport wire"
     script = f"import sys, importlib; [importlib.import_module('edgesmith.collaborate.serve.' + n) for n in '{names}'"
     done = subprocess.run([sys.executable, "-c", f"{script}.split()]; assert 'torch' not in sys.modules"])
     assert done.returncode == 0

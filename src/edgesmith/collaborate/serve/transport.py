@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -218,9 +219,10 @@ class Stream:
 
     def ask(self, message: bytes, timeout_s: float) -> bytes:
         """See Transport. A wait on an event with a time ends the call, whatever the connection does."""
+        until_s = time.monotonic() + timeout_s
         live = self._opened()
         slot = live.send(message)
-        if not slot.filled.wait(timeout_s):
+        if not slot.filled.wait(until_s - time.monotonic()):
             live.forget(message)
             raise NoAnswer("deadline exceeded")
         if slot.data is None:
