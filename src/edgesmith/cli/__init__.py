@@ -13,6 +13,7 @@ from edgesmith.cli.compression import compare, compress
 from edgesmith.cli.export import export
 from edgesmith.cli.make import compile_, demo, fit, report
 from edgesmith.cli.output import say, stderr
+from edgesmith.cli.serve import offload, serve
 from edgesmith.cli.split import split
 from edgesmith.cli.use import flash, profile, run
 from edgesmith.cli.zoo import zoo
@@ -47,6 +48,8 @@ COMMANDS = (
     export,
     flash,
     split,
+    serve,
+    offload,
     targets,
     methods,
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesmith.collaborate.carry import Carried, from_json
 from edgesmith.collaborate.images import Picture, picture_from_json
+from edgesmith.collaborate.ledger import Place
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.errors import BadInput, Missing
@@ -43,7 +44,7 @@ class PlanFolder:
     picture: Picture | None
 
     @property
-    def place(self) -> str:
+    def place(self) -> Place:
         """What an answer counts as."""
         return "split" if self.device else "server"
 

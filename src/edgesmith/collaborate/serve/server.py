@@ -203,8 +203,9 @@ async def serve(server: Server, metrics_port: int | None, ready: Callable[[Addre
         BadInput: see `Server.start`.
     """
     told = asyncio.Event()
-    ready(await server.start(metrics_port))
+    address = await server.start(metrics_port)
     with _on_signals(told.set):
+        ready(address)
         await told.wait()
         told.clear()
         stopping = asyncio.create_task(server.stop())
