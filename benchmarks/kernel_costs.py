@@ -249,7 +249,7 @@ def around(compiled: Compiled) -> int:
 
 def refresh(target: Target, everything: bool, only: str) -> CostTable:
     """The table of one core, with what is stale measured anew."""
-    path = COSTS / f"{target.core}.json"
+    path = COSTS / f"{target.core}.json.gz"
     old = read(path) if path.is_file() else CostTable(target.core, target.has_fpu)
     groups = samples(target)
     stamps = {name.split()[0]: found.stamp for name, found in old.kernels.items()}
@@ -261,7 +261,7 @@ def refresh(target: Target, everything: bool, only: str) -> CostTable:
             kernels |= found
     calls = old.call_bytes or call_model(groups, target)
     table = CostTable(target.core, target.has_fpu, kernels, calls)
-    write_file(path, table.to_text())
+    write_file(path, table.to_bytes())
     return table
 
 

@@ -61,6 +61,11 @@ def test_an_unknown_name_is_an_attribute_error():
         edgesmith.nonsense  # noqa: B018
 
 
+def normal(name: str) -> str:
+    """A package's name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def base_requirements(name: str) -> set[str]:
     """What `pip install name` brings, following dependencies, extras left out."""
     found: set[str] = set()
@@ -68,7 +73,7 @@ def base_requirements(name: str) -> set[str]:
     while waiting:
         for line in metadata.requires(waiting.pop()) or ():
             requirement = Requirement(line)
-            key = re.sub(r"[-_.]+", "-", requirement.name).lower()
+            key = normal(requirement.name)
             if key not in found and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
                 found.add(key)
                 waiting.append(key)
@@ -77,7 +82,7 @@ def base_requirements(name: str) -> set[str]:
 
 def test_every_package_that_is_imported_is_declared():
     """In a base dependency or an extra; what another package happens to bring does not count."""
-    declared = {Requirement(line).name.lower() for line in metadata.requires("edgesmith")}
+    declared = {normal(Requirement(line).name) for line in metadata.requires("edgesmith")}
     homes = metadata.packages_distributions()
     names: set[str] = set()
     for node in (node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))):
@@ -87,7 +92,7 @@ def test_every_package_that_is_imported_is_declared():
             names.add(node.module or "")
     outside = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"edgesmith"}
     # A package that is not installed here goes by its own name.
-    undeclared = {name for name in outside if not declared & {home.lower() for home in homes.get(name, (name,))}}
+    undeclared = {name for name in outside if not declared & {normal(home) for home in homes.get(name, (name,))}}
     assert not undeclared
 
 
