@@ -12,11 +12,13 @@ from edgesmith.core.budget import parse_quantity
 from edgesmith.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
+    from rich.text import Text
 
     from edgesmith.collaborate.ledger import Ledger
 
 DEFAULT_PORT = 7070
+BAR = 30  # columns of a share
 UNITS = {"ms": "ms", "bytes": "B", "uj": "µJ"}
 LABELS = {"up_ms": "link", "up_bytes": "sent", "down_bytes": "received"}
 TokenFile = Annotated[
@@ -164,20 +166,32 @@ class Watch:
             self.live.update(drawn(self.title, ledger, answer))
 
 
-def drawn(title: str, ledger: "Ledger", answer: Any) -> "Table":
-    """Where requests ran, bytes, percentiles, and the last answers."""
+def drawn(title: str, ledger: "Ledger", answer: Any) -> "Group":
+    """Where requests ran, their figures so far, and why the last was not answered by the server."""
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     summary = ledger.summary()
-    view = Table(
-        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), header_style="dim"
-    )
+    view = Table(header_style="dim", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for name in ("", "mean", "p50", "p95", "p99"):
-        view.add_column(name, justify="left" if not name else "right")
+        view.add_column(name, justify="right" if name else "left")
     for name, row in summary["columns"].items():
         label, unit = LABELS.get(name, name.rsplit("_", 1)[0]), name.rsplit("_", 1)[1]
         values = [row[key] for key in ("mean", "p50", "p95", "p99")]
         view.add_row(label, *("" if value is None else f"{value:,.1f} {UNITS[unit]}" for value in values))
-    places = "  ".join(f"{place} {count}" for place, count in summary["places"].items())
-    view.caption = f"{places}   in time {summary['in_time']} of {summary['requests']}   {answer.why[:60]}"
-    return view
+    bars = [bar(place, count, summary["requests"]) for place, count in summary["places"].items()]
+    told = f"in time {summary['in_time']} of {summary['requests']}" + (f"; last: {answer.why}" if answer.why else "")
+    return Group(Text(title, style="bold"), *bars, Text(told, style="dim"), Text(), view)
+
+
+def bar(place: str, count: int, requests: int) -> "Text":
+    """One place's share of the requests.
+
+    >>> bar("split", 3, 4).plain
+    'split     ██████████████████████░░░░░░░░  3'
+    """
+    from rich.text import Text
+
+    filled = round(BAR * count / max(requests, 1))
+    return Text(f"{place:9} {'█' * filled}{'░' * (BAR - filled)}  {count}")

@@ -3,21 +3,22 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from edgesmith.collaborate.ledger import Ledger
+from edgesmith.collaborate.ledger import How, Ledger
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.serve.background import Background
-from edgesmith.collaborate.serve.client import Answer, Client, Device, Tail
+from edgesmith.collaborate.serve.client import COLUMNS, Answer, Client, Device, Tail
 from edgesmith.collaborate.serve.shaper import Shaper
 from edgesmith.collaborate.serve.transport import Remote, Stream
 from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Split, Task
 from edgesmith.pipeline.plan_folder import Alone, Head, PlanFolder, load_plan, real
 
+ENERGY = How("estimated", "as planned for the device and the link of the plan; a request in vain counts as a whole one")
 WARM_UP = 3  # runs of the fallback before the first request, so that its time is known
 
 
@@ -69,10 +70,23 @@ def offload(
     with reached(remote, link) as near:
         client = Client(Tail(plan.model, plan.outputs, plan.place), device(plan, task.test), Stream(near))
         try:
-            answers = list(_asked(client, task.test, traffic, seen))
+            ledger = Ledger({**COLUMNS, "energy_uj": ENERGY})
+            answers = []
+            for index, answer in _asked(client, task.test, traffic):
+                ledger.add(replace(answer.entry, energy_uj=energy_uj(plan, answer)))
+                answers.append((index, answer))
+                seen(answer, ledger)
         finally:
             client.close()
-    return Asked(client.ledger, quality(plan, task, answers))
+    return Asked(ledger, quality(plan, task, answers))
+
+
+def energy_uj(plan: PlanFolder, answer: Answer) -> float:
+    """Of the plan's own device: what it planned for the server's answer, for its own, or for both where it asked."""
+    by_server, alone = plan.energy_uj
+    if answer.entry.place != "fallback":
+        return by_server
+    return alone + (by_server if answer.entry.up_bytes else 0.0)
 
 
 def device(plan: PlanFolder, split: Split) -> Device:
@@ -109,17 +123,13 @@ def reached(remote: Remote, link: Link | None) -> Iterator[Remote]:
             background.run(shaper.stop())
 
 
-def _asked(
-    client: Client, split: Split, traffic: Traffic, seen: Callable[[Answer, Ledger], None]
-) -> Iterator[tuple[int, Answer]]:
+def _asked(client: Client, split: Split, traffic: Traffic) -> Iterator[tuple[int, Answer]]:
     begin = time.perf_counter()
     for turn in range(traffic.requests):
         if traffic.per_second:
             time.sleep(max(0.0, begin + turn / traffic.per_second - time.perf_counter()))
         index = turn % len(split)
-        answer = client.request({"": split.inputs[index]}, traffic.deadline_ms)
-        seen(answer, client.ledger)
-        yield index, answer
+        yield index, client.request({"": split.inputs[index]}, traffic.deadline_ms)
 
 
 def quality(plan: PlanFolder, task: Task, answers: list[tuple[int, Answer]]) -> dict[str, float]:

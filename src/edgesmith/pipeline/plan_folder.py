@@ -35,6 +35,7 @@ class PlanFolder:
         fallback: what the device runs alone; None where it has nothing.
         carried: how each tensor crosses.
         picture: the input crosses as such a file; None where it does not.
+        energy_uj: of a request that the server answers, and of one that the device answers alone, as planned.
     """
 
     device: Artifact | None
@@ -42,6 +43,7 @@ class PlanFolder:
     fallback: Artifact | None
     carried: tuple[Carried, ...]
     picture: Picture | None
+    energy_uj: tuple[float, float]
 
     @property
     def place(self) -> Place:
@@ -81,10 +83,26 @@ def load_plan(folder: Path) -> PlanFolder:
     found = {name: artifacts.load(folder / name) if name in parts else None for name in PARTS}
     carried = tuple(from_json(one) for one in parts["payload"])
     picture = picture_from_json(parts["picture"]) if parts.get("picture") else None
-    made = PlanFolder(found["device"], _there(found["server"]), found["fallback"], carried, picture)
+    energies = planned_uj(facts)
+    made = PlanFolder(found["device"], _there(found["server"]), found["fallback"], carried, picture, energies)
     if tuple(one.tensor.name for one in carried) != made.server.graph.inputs:
         raise BadInput(f"plan: {path} and server/ do not belong together. Plan again.")
     return made
+
+
+def planned_uj(facts: dict[str, Any]) -> tuple[float, float]:
+    """Energy of a request that was planned for the server, and of one on the device alone.
+
+    Raises:
+        BadInput: the plan does not say them.
+    """
+    try:
+        options = [option for option in facts["options"] if option["link"] == facts["links"][0]["name"]]
+        chosen = next(float(option["energy_uj"]) for option in options if option["chosen"])
+        alone = [float(option["energy_uj"]) for option in options if option["place"] == "device"]
+    except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
+        raise BadInput(f"plan: its options are damaged ({error}). Plan again.") from error
+    return chosen, min(alone, default=float("nan"))
 
 
 def _there(found: Artifact | None) -> Artifact:

@@ -146,3 +146,16 @@ def test_a_cut_link_costs_no_request_its_deadline_and_heals(start, shaped, kind)
         time.sleep(0.02)
     assert places[1] == places[-1] == "split" and "fallback" in places
     client.close()
+
+
+@pytest.mark.parametrize("kind", [Unary, Stream])
+def test_a_link_on_which_connecting_takes_long_is_connected(start, shaped, kind):
+    """Three round trips of 160 ms before the first request is there; gRPC once gave up after 100 ms."""
+    _, address = start()
+    _, port = shaped(Link("far", mbps=10.0, delay_ms=80.0), address.port)
+    client = Client(TAIL, DEVICE, kind(Remote("127.0.0.1", port)))
+    try:
+        places = [client.request(picture(float(turn)), deadline_ms=5000).entry.place for turn in range(3)]
+    finally:
+        client.close()
+    assert places == ["split"] * 3

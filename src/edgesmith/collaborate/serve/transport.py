@@ -17,6 +17,7 @@ from edgesmith.core.errors import BadInput
 MAX_UNSENT = 256  # messages that a stream has not taken yet
 # gRPC waits up to two minutes before it tries again; a device that moves about should know sooner.
 RECONNECT_MS = (100, 2000)
+CONNECT_MS = 5000  # for which one attempt may take: gRPC calls it the least time between two
 KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS = 10_000, 5_000
 LATE_S = 0.004  # by which gRPC ends a call after its deadline: measured 1.7 to 4 ms
 
@@ -63,7 +64,7 @@ class Remote:
             ("grpc.enable_http_proxy", int(not is_loopback(self.host))),
             ("grpc.enable_retries", 0),  # whether to try again is the client's to say, it has a deadline
             ("grpc.initial_reconnect_backoff_ms", least),
-            ("grpc.min_reconnect_backoff_ms", least),
+            ("grpc.min_reconnect_backoff_ms", CONNECT_MS),
             ("grpc.max_reconnect_backoff_ms", most),
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
