@@ -32,6 +32,7 @@ PARTS = {
     "onnx": ("onnx", "ONNX models in and out"),
     "onnxruntime": ("onnx", "checking them in their own runtime"),
     "constriction": ("split", "coding what a split net sends"),
+    "simpy": ("split", "virtual time"),
     "ai-edge-litert": ("tflite", "checking TensorFlow Lite models, writing them"),
 }
 
