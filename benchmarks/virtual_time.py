@@ -27,10 +27,13 @@ PLAN = Plan(device_ms=2.0, up_bytes=2000, server_ms=5.0, down_bytes=100, deadlin
 STREAMS = {
     "good link, one request each 25 ms": World(PLAN, links.load("wifi"), periodic(REQUESTS, 25.0)),
     "lossy link, busy server, Poisson": World(
-        replace(PLAN, server_ms=30.0), links.load("lte"), poisson(REQUESTS, 30.0, seed=1), Serving(queue_limit=8)
+        replace(PLAN, server_ms=30.0, deadline_ms=300.0),
+        links.load("lte"),
+        poisson(REQUESTS, 30.0, seed=1),
+        Serving(queue_limit=8),
     ),
     "faults": World(
-        PLAN, links.load("wifi"), periodic(REQUESTS, 25.0), faults=random_faults(3, REQUESTS * 0.025), seed=3
+        PLAN, links.load("wifi"), periodic(REQUESTS, 25.0), faults=random_faults(5, REQUESTS * 0.025), seed=5
     ),
 }
 
