@@ -14,6 +14,7 @@ network varies, adapting as DEMS-A can brings at least as much utility of experi
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from edgesmith.collaborate.schedule.baselines import BASELINES
@@ -23,7 +24,7 @@ from edgesmith.collaborate.schedule.gems import gems
 from edgesmith.collaborate.schedule.strategy import Scheduler
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from flights import SEEDS, Flights, best, flown, medians, per_seed
+from flights import SEEDS, Flights, Row, best, flown, medians, per_seed
 from record import Finding, compared, record
 
 ADAPTING = "GEMS, adapting"
@@ -47,22 +48,24 @@ ONES = [1.0] * len(SEEDS)
 Found = dict[str, Flights]
 
 
-def gain(row) -> float:  # type: ignore[no-untyped-def]
+def gain(row: Row) -> float:
     """GEMS' utility of experience over DEMS' in one flight; where DEMS has next to none there is nothing to compare."""
     return row["GEMS"].qoe / row["DEMS"].qoe if row["DEMS"].qoe >= 500 else 1.0
 
 
-def over_best(row) -> float:  # type: ignore[no-untyped-def]
+def over_best(row: Row) -> float:
     """GEMS' total utility over the best baseline's."""
     return row["GEMS"].total / best(row, BASELINES, "total")
 
 
-def over_edge(row) -> float:  # type: ignore[no-untyped-def]
+def over_edge(row: Row) -> float:
     """GEMS' total utility over that of the edge alone."""
     return row["GEMS"].total / max(row[name].total for name in EDGE_ALONE)
 
 
-def joined(found: Found, names: tuple[str, ...], figure, over) -> list[float]:  # type: ignore[no-untyped-def]
+def joined(
+    found: Found, names: tuple[str, ...], figure: Callable[[Row], float], over: Callable[..., float]
+) -> list[float]:
     """A figure over all flights of some conditions, one value a seed."""
     each = [per_seed(found[name], figure, over) for name in names]
     return [over(values) for values in zip(*each, strict=True)]
@@ -93,8 +96,8 @@ def of_totals(found: Found) -> list[Finding]:
         compared("total utility against the best baseline, in every flight on the steady network with either edge",
                  "higher than all baselines", "times, least of the flights", "at least 1", ONES,
                  joined(found, STEADY, over_best, min), lambda _, ours: ours >= 1.0),
-        compared("total utility against the edge alone", "33% higher", "times, least of the flights on the steady network",
-                 "at least 1.33", ONES, per_seed(found["steady"], over_edge, min), lambda _, ours: ours >= 1.33,
+        compared("total utility against the edge alone", "33% higher",
+                 "times, least of the flights on the steady network", "at least 1.33", ONES, per_seed(found["steady"], over_edge, min), lambda _, ours: ours >= 1.33,
                  "with two drones and four kinds the edge alone completes most of what is worth most"),
         compared("the most completed in a flight", "up to 87% of the tasks", "share of the tasks", "at least 0.85",
                  per_seed(found["steady"], lambda row: best(row, BASELINES, "completed"), max),

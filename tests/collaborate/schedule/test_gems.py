@@ -56,6 +56,32 @@ def test_a_new_window_forgets():
     assert windows.threatened(each)
 
 
+class Dropping(Paper):
+    """A desk whose drops are told to the strategy, as the site's are."""
+
+    queues: Dems
+
+    def drop(self, task):
+        super().drop(task)
+        self.queues.ended(task, "dropped", 0.0)
+
+
+def test_two_migrated_at_once_of_which_the_first_is_dropped_both_leave_the_queue_once():
+    """The first's drop puts its kind below its rate, and so the second, just migrated, in the watch's sight."""
+    desk = Dropping()
+    queues = desk.queues = Dems(desk, Fixed(), Windows(20_000.0, 0.9))
+    small, great = kind("small", deadline=112, edge=50, cloud=100), kind("great", deadline=80, edge=65, benefit=500)
+    first, second = of(small, index=0), of(small, index=1, at_ms=30.0)
+    desk.edge_free_ms = 40.0
+    queues.arrived(first)
+    desk.now_ms = 30.0
+    queues.arrived(second)
+    assert list(queues.edge) == [first, second]
+    # It ends at 105; the two would end at 155, due at 112 and 142. Only the second has 100 ms left for the cloud.
+    queues.arrived(newcomer := of(great, index=2, at_ms=30.0))
+    assert list(queues.edge) == [newcomer] and desk.dropped == [first] and list(queues.deferred.values()) == [second]
+
+
 def ended(each, at_ms: float, end: End, took_ms: float) -> Outcome:
     return Outcome(of(each, at_ms=at_ms), end, at_ms + took_ms)
 

@@ -75,8 +75,10 @@ class Dems:
         if late and sum(map(self.loss, late)) >= self.loss(task):
             return self.offload(task)
         self.edge.add(task)
+        # All leave the queue before any is offloaded: one that is dropped may make a watch move others of the queue.
         for victim in late:
             self.edge.remove(victim)
+        for victim in late:
             self.offload(victim)
         return None
 
