@@ -7,11 +7,11 @@ time is log-normal, its 95th percentile what is expected, sigma 0.05; a segment 
 from second to second. Per seed: starts and order of the tasks, their times, jitter and rate.
 
 Criteria, fixed before the run, on medians over the seeds: the most that DEMS-A completes in a flight on the steady
-network is at least 85%; its utility there is at least 2.7 times that of some baseline in some flight; in every flight there it
-is at least the best baseline's; over the flights on the two networks that vary its utility is at least 1.16 times that
-of DEMS, which does not adapt; in every flight there too it is at least the best baseline's; on 40 small cases a seed
-whose best is solved exactly it reaches at least 0.85 of it, and more than the best baseline; expecting the largest of
-the window instead of the mean brings at least as much over all flights.
+network is at least 85%; its utility there is at least 2.7 times that of some baseline in some flight; in every flight
+there it is at least the best baseline's; over the flights on the two networks that vary its utility is at least 1.16
+times that of DEMS, which does not adapt; in every flight there too it is at least the best baseline's; on 40 small
+cases a seed whose best is solved exactly it reaches at least 0.85 of it, and more than the best baseline; expecting
+the largest of the window instead of the mean brings at least as much over all flights.
 """
 
 import random
