@@ -77,7 +77,14 @@ def boards(repeats: Repeats, note: Note, folder: Path) -> None:
         run(make, repeats, folder / make.__name__)
 
 
-PARTS = {part.__name__: part for part in (mutants, code, kills, writes, host, boards)}
+def worlds(repeats: Repeats, note: Note, folder: Path) -> None:
+    """Random fault schedules in virtual time, every run held against its invariants."""
+    from collaborate.world.test_world import test_invariants_hold_under_random_faults as run
+
+    run(repeats)
+
+
+PARTS = {part.__name__: part for part in (mutants, code, kills, writes, host, boards, worlds)}
 
 
 def measure(name: str, count: int) -> dict[str, Any]:

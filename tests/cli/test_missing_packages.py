@@ -13,6 +13,7 @@ from edgesmith.cli import explained
         ("sklearn.datasets", "fit"),
         ("elftools.elf", "firmware"),
         ("jinja2", "report"),
+        ("simpy", "split"),
     ],
 )
 def test_the_extra_that_brings_a_module_is_named(module, extra):
