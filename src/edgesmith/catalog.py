@@ -12,6 +12,7 @@ FAMILIES = (
     "compress.prune",
     "compress.distill",
     "compile",
+    "collaborate.split",
     "collaborate.schedule",
     "measure",
 )
