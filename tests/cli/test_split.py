@@ -21,6 +21,15 @@ def test_a_plan_is_printed_and_both_programs_are_artifacts(edgesmith, tmp_path):
         assert verified.code == 0, verified.err
 
 
+def test_a_bottleneck_is_trained_and_cut(edgesmith, tmp_path):
+    words = ("--device", "stm32f103", "--link", "lora", "--goal", "bytes", "--max-latency", "45ms", "--json")
+    trained = ("--bottleneck", "features.3", "--epochs", "1", "--out", tmp_path)
+    ended = edgesmith("split", "digits-cnn", *words, *trained)
+    assert ended.code in (0, 5), ended.err
+    narrow = [option for option in json.loads(ended.out)["options"] if option["narrow"]]
+    assert narrow and all(option["how"].startswith("bottleneck, cut after") for option in narrow)
+
+
 def test_a_table_marks_the_choice(edgesmith):
     ended = edgesmith("split", "digits-cnn", "--device", "stm32f103", "--link", "ble", "--goal", "bytes")
     assert ended.code == 0, ended.err

@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
 from edgesmith.cli.models import load, need_task
-from edgesmith.cli.options import TARGET, Data, Json, ModelSpec, Precision, Trust
+from edgesmith.cli.options import TARGET, Data, Json, ModelSpec, Precision, Seed, Trust
 from edgesmith.cli.output import as_json, say, table, working
 from edgesmith.core.budget import parse_quantity
 from edgesmith.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgesmith.pipeline.splitting import Setting
 
 MAIN_LINK = "wifi"
 DeviceName = Annotated[str, typer.Option("--device", metavar="NAME", help=TARGET)]
@@ -32,6 +37,13 @@ MaxBytes = Annotated[str | None, typer.Option("--max-bytes", metavar="SIZE", hel
 MinAccuracy = Annotated[
     str | None, typer.Option("--min-accuracy", metavar="SHARE", help='On the validation split, such as "97%".')
 ]
+BottleneckAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAYER", help="Also train a bottleneck (BottleFit) in place of the layers up to this, and cut there."
+    ),
+]
+Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Of either stage of a bottleneck's training.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write plan.json, plan.html and both programs here.")]
 
 
@@ -47,6 +59,9 @@ def split(
     max_bytes: MaxBytes = None,
     min_accuracy: MinAccuracy = None,
     precision: Precision = "int8",
+    bottleneck: BottleneckAt = None,
+    epochs: Epochs = 5,
+    seed: Seed = 0,
     out: Out = None,
     trust: Trust = False,
     json: Json = False,
@@ -60,6 +75,7 @@ def split(
     named = load(model, data, trust)
     task = need_task(named)
     from edgesmith.collaborate.planner import Goal, Limits
+    from edgesmith.pipeline.bottlenecks import with_bottleneck
     from edgesmith.pipeline.programs import Numbers, programs
     from edgesmith.pipeline.split_document import Plan, document, write
     from edgesmith.pipeline.splitting import Wish, need_choice, plan, setting
@@ -74,9 +90,16 @@ def split(
     )
     wish = Wish(cast(Goal, goal), limits, quantity(min_accuracy, "fraction"))
     with working(f"costs of {named.name} on {device} and {server}, every cut, {len(chosen)} links"):
-        graph = programs(named.module, named.example_inputs, task, named.name, Numbers(precision)).compiled
-        made = setting(graph, task, *machines)
-        found = Plan(made, wish, chosen, plan(made, chosen, wish))
+
+        def ready(module: "nn.Module", name: str) -> "Setting":
+            graph = programs(module, named.example_inputs, task, name, Numbers(precision)).compiled
+            return setting(graph, task, *machines)
+
+        made, narrow = ready(named.module, named.name), None
+        if bottleneck:
+            trained = with_bottleneck(named.module, task, bottleneck, epochs, seed)
+            narrow = ready(trained, f"{named.name}_narrow")
+        found = Plan(made, wish, chosen, plan(made, chosen, wish, narrow), narrow)
         facts = write(found, out) if out else document(found)
     if out:
         from edgesmith.report.split import write_plan

@@ -33,12 +33,18 @@ class Plan:
 
     Attributes:
         links: the first is the one that was asked about.
+        narrow: the net with a bottleneck, where one was trained.
     """
 
     made: Setting
     wish: Wish
     links: Sequence[Link]
     options: Sequence[Option]
+    narrow: Setting | None = None
+
+    def of(self, option: Option | None) -> Setting:
+        """The net that an option runs."""
+        return self.narrow if self.narrow and option and option.narrow else self.made
 
     @property
     def chosen(self) -> Option | None:
@@ -65,9 +71,9 @@ def document(plan: Plan) -> dict[str, Any]:
         "kinds": kinds(made),
         "links": [{"name": one.name, "title": one.title, "mbps": one.mean_mbps()} for one in plan.links],
         "options": [option.to_json() for option in plan.options],
-        "layers": layers(made),
-        "along": along(made, link),
-        "sweep": sweep(made, link, [option for option in plan.options if option.link == link.name]),
+        "layers": layers(plan.of(plan.chosen)),
+        "along": along(plan.of(plan.chosen), link),
+        "sweep": sweep(plan, link),
     }
 
 
@@ -86,13 +92,13 @@ def layers(made: Setting) -> list[dict[str, Any]]:
     ]
 
 
-def sweep(made: Setting, link: Link, options: Sequence[Option]) -> dict[str, Any]:
+def sweep(plan: Plan, link: Link) -> dict[str, Any]:
     """Latency of each option, cut as it is, over rates; all else of the link stays."""
     rates = [float(rate) for rate in SWEEP_MBPS]
     links = [at_rate(link, rate) for rate in rates]
     lines = []
-    for option in options:
-        moved = [latency_over(made, option, one) for one in links]
+    for option in (option for option in plan.options if option.link == link.name):
+        moved = [latency_over(plan.of(option), option, one) for one in links]
         lines.append({"how": option.how, "latency_ms": moved, "chosen": option.chosen})
     return {"mbps": rates, "lines": lines}
 
@@ -118,20 +124,21 @@ def write(plan: Plan, out: Path) -> dict[str, Any]:
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
     if plan.chosen:
-        facts["parts"] = write_parts(plan.made, plan.chosen, out)
+        facts["parts"] = write_parts(plan, plan.chosen, out)
     write_file(out / PLAN_FILE, json.dumps(facts, indent=1) + "\n")
     return facts
 
 
-def write_parts(made: Setting, option: Option, out: Path) -> dict[str, Any]:
-    """Both programs as artifacts, and how the payload crosses between them."""
+def write_parts(plan: Plan, option: Option, out: Path) -> dict[str, Any]:
+    """Both programs as artifacts, and how the payload crosses between them; the net as it came stands in."""
+    made = plan.of(option)
     if option.place == "device":
         return {"device": artifact(made.graph, made.device, made.task, out / "device"), "payload": []}
     if option.place == "server":
         plain = [Carried(made.graph.tensors[name]) for name in made.graph.inputs]
         facts = {"payload": [one.to_json() for one in plain], "picture": option.picture and asdict(option.picture)}
         whole = {"server": artifact(made.graph, made.server, made.task, out / "server")}
-        return {**whole, **fallback(made, out), **facts}
+        return {**whole, **fallback(plan.made, out), **facts}
     if option.cut is None:
         raise AssertionError("what is split has a cut")
     joined, _ = made.joined(option.cut, option.form)
@@ -139,7 +146,7 @@ def write_parts(made: Setting, option: Option, out: Path) -> dict[str, Any]:
     return {
         "device": artifact(joined.head, made.device, made.task, out / "device"),
         "server": artifact(joined.tail, made.server, None, out / "server"),
-        **fallback(made, out),
+        **fallback(plan.made, out),
         "payload": [one.to_json() for one in joined.carried],
     }
 

@@ -53,6 +53,7 @@ class Option:
         quality: of the task's metric on the validation split.
         broken: limits it does not keep, each with how often the figure contains it.
         chosen: the best of those that keep all.
+        narrow: a cut of the net with a bottleneck, not of the net as it came.
     """
 
     link: str
@@ -66,6 +67,7 @@ class Option:
     picture: images.Picture | None = None
     proven: bool = True
     chosen: bool = False
+    narrow: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
@@ -80,6 +82,7 @@ class Option:
             "form": self.form.name,
             "proven": self.proven,
             "chosen": self.chosen,
+            "narrow": self.narrow,
         }
 
 
@@ -195,9 +198,16 @@ def constant_bytes(graph: Graph) -> list[int]:
     return sizes
 
 
-def options(made: Setting, link: Link, wish: Wish) -> list[Option]:
-    """Every way worth a look over one link, the chosen one marked; none is marked where none keeps to the limits."""
+def options(made: Setting, link: Link, wish: Wish, narrow: Setting | None = None) -> list[Option]:
+    """Every way worth a look over one link, the chosen one marked; none is marked where none keeps to the limits.
+
+    Args:
+        narrow: the net with a bottleneck, whose cuts are looked at too.
+    """
     found = [*_whole(made, link, wish), *_pictures(made, link, wish), *_cuts(made, link, wish)]
+    if narrow:
+        own = _cuts(narrow, link, wish)
+        found += [replace(option, how=f"bottleneck, {option.how}", narrow=True) for option in own]
     kept = [option for option in found if not option.broken]
     if not kept:
         return found
@@ -283,15 +293,15 @@ def kinds(made: Setting) -> dict[str, Kind]:
     return {"device_ms": device.latency.kind, "server_ms": server.latency.kind, "up_ms": "estimated"}
 
 
-def plan(made: Setting, links: Sequence[Link], wish: Wish) -> list[Option]:
-    """Options over every link.
+def plan(made: Setting, links: Sequence[Link], wish: Wish, narrow: Setting | None = None) -> list[Option]:
+    """Options over every link; `narrow` as `options` has it.
 
     Raises:
         BadInput: no link.
     """
     if not links:
         raise BadInput("split: no link; need at least one.")
-    return [option for link in links for option in options(made, link, wish)]
+    return [option for link in links for option in options(made, link, wish, narrow)]
 
 
 def need_choice(found: Sequence[Option], link: Link) -> Option:
