@@ -33,7 +33,7 @@ STREAMS = {
         Serving(queue_limit=8),
     ),
     "faults": World(
-        PLAN, links.load("wifi"), periodic(REQUESTS, 25.0), faults=random_faults(5, REQUESTS * 0.025), seed=5
+        PLAN, links.load("wifi"), periodic(REQUESTS, 25.0), faults=random_faults(12, REQUESTS * 0.025), seed=12
     ),
 }
 
