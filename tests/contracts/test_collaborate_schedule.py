@@ -32,6 +32,23 @@ def test_every_task_ends_once_and_a_run_repeats(factory, network):
     assert first.outcomes == second.outcomes and first.ledger.entries == second.ledger.entries
 
 
+def random_kind(draw: random.Random, name: int) -> Kind:
+    times = (draw.uniform(low, high) for low, high in ((100, 1000), (10, 300), (20, 900)))
+    return Kind(str(name), *times, draw.uniform(0, 100), draw.uniform(0, 5), draw.uniform(0, 50), 10)
+
+
+@pytest.mark.soak
+@every_method
+def test_random_flights_lose_no_task(factory, repeats):
+    """Random fleets, kinds and networks; `fly` raises where a task is lost, ends twice, or bytes do not add up."""
+    for seed in range(repeats(12, 500)):
+        draw = random.Random(seed)
+        cloud = replace(draw.choice([*NETWORKS.values()])(seed, 60.0), slots=draw.choice((1, 4, 32)))
+        kinds = tuple(draw.sample(ACTIVE, draw.randint(1, 6))) + tuple(random_kind(draw, n) for n in range(3))
+        fleet = Fleet(kinds, draw.randint(1, 6), 60.0, 500.0, 0.5, draw.uniform(0.5, 2.0), draw.uniform(0, 0.4))
+        fly(flight(fleet, steady().link_ms, seed), factory(), cloud, seed)
+
+
 @every_method
 def test_one_strategy_serves_many_flights(factory):
     """What a flight taught does not leak into the next."""

@@ -49,7 +49,15 @@ OURS = {name: STRATEGIES[name] for name in ("DEMS", "DEMS-A", LARGEST)}
 VARYING = tuple(name for name in NETWORKS if name != "steady")
 ONES = [1.0] * len(SEEDS)
 CASES, TASKS, SPAN_MS = 40, 12, 1500.0
-LAST_MOMENT = "a deferred task leaves when the mean is left, so about half of the calls longer than the mean are late"
+# Found after the first run, for what does not hold.
+LATE = (
+    "a deferred task leaves at the last moment that the mean allows: of four drones' calls with six kinds 3.3% are"
+    " late, 0.2% with the largest expected"
+)
+LATE_VARYING = (
+    "the same: with a wandering rate 12% of four drones' calls with four kinds are late, 4% with the largest expected"
+    " or where EDF sends at once"
+)
 
 
 def ratio(name: str) -> Callable[[Row], float]:
@@ -96,7 +104,7 @@ def on_steady(steady: Flights) -> list[Finding]:
                  ONES, per_seed(steady, most_times, max), lambda _, ours: ours >= 2.7),
         compared("utility against the best baseline in every flight", "higher than all baselines",
                  "times, least of the flights", "at least 1", ONES, per_seed(steady, ratio("DEMS-A"), min),
-                 lambda _, ours: ours >= 1.0, LAST_MOMENT),
+                 lambda _, ours: ours >= 1.0, LATE),
         compared("the same with the largest of the window expected", "not in the paper", "times, least of the flights",
                  "at least 1", ONES, per_seed(steady, ratio(LARGEST), min), lambda _, ours: ours >= 1.0),
     ]  # fmt: skip
@@ -112,7 +120,7 @@ def on_varying(found: dict[str, Flights]) -> list[Finding]:
                  "times the utility of DEMS", "at least 1.16", ONES, over(adapting, plain),
                  lambda _, ours: ours >= 1.16),
         compared("while the network varies, against the best baseline in every flight", "higher than all baselines",
-                 "times, least of the flights", "at least 1", ONES, least, lambda _, ours: ours >= 1.0, LAST_MOMENT),
+                 "times, least of the flights", "at least 1", ONES, least, lambda _, ours: ours >= 1.0, LATE_VARYING),
         compared("expecting the largest of the window, over all flights", "not in the paper",
                  "times the utility with the mean", "at least 1", ONES,
                  over(summed(found, LARGEST, everywhere), summed(found, "DEMS-A", everywhere)),
