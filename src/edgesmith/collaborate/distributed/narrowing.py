@@ -50,7 +50,9 @@ def _with_inner(net: Classifier, sizes: Sizes, kept: Sequence[Tensor]) -> Classi
     for index, units in enumerate(kept):
         block = vit.block(index)
         before, made = block.attention, Attention(sizes)
-        made.query_key_value = rows_of(before.query_key_value, torch.cat([units + part * old.inner for part in range(3)]))
+        made.query_key_value = rows_of(
+            before.query_key_value, torch.cat([units + part * old.inner for part in range(3)])
+        )
         made.project = columns_of(before.project, units)
         made.query_key_value.weight.data[: len(units)] *= scale
         made.query_key_value.bias.data[: len(units)] *= scale

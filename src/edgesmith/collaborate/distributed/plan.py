@@ -73,6 +73,7 @@ class Fusion(nn.Module):
         super().__init__()
         self.drop = drop
         part_of = torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths))
+        self.part_of: Tensor
         self.register_buffer("part_of", part_of, persistent=False)
         hidden = max(1, round(shrink * sum(widths)))
         self.net = nn.Sequential(nn.Linear(sum(widths), hidden), nn.ReLU(), nn.Linear(hidden, classes))

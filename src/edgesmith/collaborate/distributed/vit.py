@@ -95,9 +95,7 @@ class Block(nn.Module):
         self.norm_1 = nn.LayerNorm(sizes.width)
         self.attention = Attention(sizes)
         self.norm_2 = nn.LayerNorm(sizes.width)
-        self.mlp = nn.Sequential(
-            nn.Linear(sizes.width, sizes.hidden), nn.GELU(), nn.Linear(sizes.hidden, sizes.width)
-        )
+        self.mlp = nn.Sequential(nn.Linear(sizes.width, sizes.hidden), nn.GELU(), nn.Linear(sizes.hidden, sizes.width))
 
     @property
     def first(self) -> nn.Linear:
@@ -166,7 +164,7 @@ def read_vit(module: nn.Module, example: Tensor) -> Classifier:
     """
     state = module.state_dict()
     try:
-        heads = int(module.blocks[0].attention.heads)  # type: ignore[union-attr, index, arg-type]
+        heads = int(module.blocks[0].attention.heads)  # type: ignore[union-attr, index]
         sizes = _sizes(state, heads)
         found = SubVit(sizes)
         classify = nn.Linear(sizes.width, len(state["classify.weight"]))
