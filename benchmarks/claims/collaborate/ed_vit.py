@@ -207,7 +207,7 @@ def latency_findings(found: dict[str, Any], whole: dict[str, float]) -> list[Fin
         row = found[arm][0]
         slowest = max(part["latency (ms)"] for part in row["cost"]["parts"])
         findings.append(
-            compared(f"time on the slowest of {arm} devices, Raspberry Pi 4", "inference latency falls", "ms, estimated",
+            compared(f"time on the slowest of {arm} devices, Raspberry Pi 4", "latency falls", "ms, estimated",
                      "at most half of the undivided net's", [base], [slowest], lambda base, mine: mine <= base / 2,
                      "half of the channels leave a third of the work, and as many ops")
         )  # fmt: skip

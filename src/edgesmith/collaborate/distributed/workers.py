@@ -39,24 +39,26 @@ def serve(module: nn.Module, reader: Reader, example: np.ndarray, token: bytes, 
     with connection:
         incoming = Incoming()
         connection.settimeout(HELLO_S)
-        if not greeted(connection, incoming, token):
-            return
+        frames = after_hello(connection, incoming, token)
         connection.settimeout(None)
-        while data := connection.recv(CHUNK):
-            for frame in incoming.feed(data):
+        while frames is not None:
+            for frame in frames:
                 features = encoded(module, reader(frame.values))
                 connection.sendall(packed(Frame(frame.request, FEATURES, features)))
+            data = connection.recv(CHUNK)
+            frames = incoming.feed(data) if data else None
 
 
-def greeted(connection: socket.socket, incoming: Incoming, token: bytes) -> bool:
-    """Whether the first message is the token."""
+def after_hello(connection: socket.socket, incoming: Incoming, token: bytes) -> list[Frame] | None:
+    """The messages that came right behind the token; None where the first is not the token."""
     frames: list[Frame] = []
     while not frames:
         data = connection.recv(CHUNK)
         if not data:
-            return False
+            return None
         frames = incoming.feed(data)
-    return frames[0].kind == HELLO and hmac.compare_digest(frames[0].values.tobytes(), token)
+    known = frames[0].kind == HELLO and hmac.compare_digest(frames[0].values.tobytes(), token)
+    return frames[1:] if known else None
 
 
 @dataclass
