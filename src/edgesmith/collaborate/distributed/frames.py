@@ -41,7 +41,7 @@ def packed(frame: Frame) -> bytes:
     Raises:
         BadInput: numbers of another type, too many axes, or too many numbers.
     """
-    values = np.ascontiguousarray(frame.values)
+    values = frame.values
     types = [index for index, name in enumerate(TYPES) if np.dtype(name) == values.dtype]
     if not types or values.ndim > MOST_AXES or values.nbytes > MOST_BYTES:
         raise BadInput(
