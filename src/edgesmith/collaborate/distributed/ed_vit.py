@@ -1,6 +1,6 @@
 """ED-ViT: a vision transformer as several small ones, each for some of the classes, and a net that fuses them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +11,7 @@ from torch import nn
 from edgesmith.collaborate.distributed.assignment import fitted
 from edgesmith.collaborate.distributed.classes import Order, class_groups, class_task, confusion_of
 from edgesmith.collaborate.distributed.kl_importance import by_divergence, evenly
-from edgesmith.collaborate.distributed.plan import Device, Fusion, Part, Plan, encoded
+from edgesmith.collaborate.distributed.plan import Device, Divide, Fusion, Part, Plan, encoded
 from edgesmith.collaborate.distributed.vit import Classifier, Sizes, SubVit, read_vit
 from edgesmith.collaborate.link import Link
 from edgesmith.core.card import Card, Claim, Source, method
@@ -19,8 +19,6 @@ from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Split, Task
 from edgesmith.training.loop import Run, train_module
 from edgesmith.training.recipe import Recipe
-
-Divide = Callable[[nn.Module, Task, Sequence[Device], Link], Plan]
 
 # Ours: fashion-vit's own, half as long, and a peak twice as high for nets so narrow.
 TUNE = Recipe(epochs=4, batch=128, learning_rate=4e-3, weight_decay=0.05)

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgesmith.collaborate.link import Link
 from edgesmith.core.errors import BadInput
+from edgesmith.core.task import Task
 
 FLOAT_BYTES = 4
 BATCH = 512
@@ -137,6 +139,9 @@ class Plan:
         if unknown := set(lost) - set(self.names):
             raise BadInput(f"fusion: no part {sorted(unknown)[0]!r}; the parts are {', '.join(self.names)}.")
         return self.fused({name: found for name, found in self.features(raw).items() if name not in lost})
+
+
+Divide = Callable[[nn.Module, Task, Sequence[Device], Link], Plan]  # what every method of the family gives
 
 
 @torch.no_grad()
