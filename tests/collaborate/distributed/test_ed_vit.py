@@ -193,7 +193,11 @@ def test_no_device_gets_more_than_it_has(needs, rooms):
 
 def test_the_most_work_goes_where_most_is_left():
     devices = [Device("slow", 100, 10), Device("fast", 100, 30)]
-    assert assign([(1, 5), (1, 20), (1, 6)], devices) == [1, 1, 0]  # after 20 both have 10 left, and 6 goes to the first
+    assert assign([(1, 5), (1, 20), (1, 6)], devices) == [
+        1,
+        1,
+        0,
+    ]  # after 20 both have 10 left, and 6 goes to the first
     assert assign([(1, 31)], devices) is None and assign([(101, 1)], devices) is None
 
 

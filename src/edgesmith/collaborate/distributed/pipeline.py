@@ -117,7 +117,7 @@ def pipelined(
         for index, ready in enumerate(sensor.ready_s(choice.count))
     )
     last, sooner_done = len(config) - 1, False
-    marks = {units_of(config[last].count, share): share for share in PARTIAL}
+    marks = {units_of(config[last].count, share): share for share in reversed(PARTIAL)}
     for ready, stream, index in arrivals:
         choice = config[stream]
         at = load.done_s(max(at, ready), costs.unit[stream, choice.size, choice.count])
