@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgesmith.collaborate.distributed.pipeline import Choice, Config, Costs, Load, pipelined
+from edgesmith.collaborate.distributed.plan import seeded
 from edgesmith.collaborate.distributed.streams import Sensor, StreamNet
 
 HIDDEN = 64  # the authors' code
@@ -69,8 +70,7 @@ def learned_predictor(seen: Sequence[Tensor], scores: Sequence[np.ndarray], labe
     """
     targets = torch.from_numpy(np.concatenate([class_accuracy(each, labels)[labels] for each in scores])).float()
     x, wanted = torch.cat(list(seen)), torch.from_numpy(np.concatenate(scores)).float()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         predictor = Predictor(wanted.shape[1])
         optimizer = torch.optim.Adam(predictor.parameters(), LEARNING_RATE)
         for _ in range(STEPS):

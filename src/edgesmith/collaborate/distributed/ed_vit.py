@@ -11,7 +11,7 @@ from torch import nn
 from edgesmith.collaborate.distributed.assignment import fitted
 from edgesmith.collaborate.distributed.classes import Order, class_groups, class_task, confusion_of
 from edgesmith.collaborate.distributed.kl_importance import by_divergence, evenly
-from edgesmith.collaborate.distributed.plan import Device, Divide, Fusion, Part, Plan, encoded
+from edgesmith.collaborate.distributed.plan import Device, Divide, Fusion, Part, Plan, encoded, seeded
 from edgesmith.collaborate.distributed.vit import Classifier, Sizes, SubVit, read_vit
 from edgesmith.collaborate.link import Link
 from edgesmith.core.card import Card, Claim, Source, method
@@ -94,19 +94,19 @@ def ed_vit(
     chosen = cutting or Cutting()
 
     def divide(module: nn.Module, task: Task, devices: Sequence[Device], link: Link) -> Plan:
-        whole = read_whole(module, task, devices)
-        groups = class_groups(
-            whole.classify.out_features, parts or len(devices), chosen.order, confusion(whole, task), seed
-        )
-        sizes, placed = sized(whole.vit.sizes, len(groups), devices)
-        made = [sub_model(whole, task, group, size, chosen) for group, size in zip(groups, sizes, strict=True)]
-        tuned = [tuned_on(task, net, group, tune, seed) for net, group in zip(made, groups, strict=True)]
+        with seeded(seed):
+            whole = read_whole(module, task, devices)
+            count = whole.classify.out_features
+            groups = class_groups(count, parts or len(devices), chosen.order, confusion(whole, task), seed)
+            sizes, placed = sized(whole.vit.sizes, len(groups), devices)
+            made = [sub_model(whole, task, group, size, chosen) for group, size in zip(groups, sizes, strict=True)]
+            tuned = [tuned_on(task, net, group, tune, seed) for net, group in zip(made, groups, strict=True)]
+            fusion = Fusion([size.width for size in sizes], count, SHRINK, drop)
         found = tuple(
             Part(f"part{index}", vit, devices[at].name, groups[index], vit.sizes.macs, vit.sizes.width)
             for index, (vit, at) in enumerate(zip(tuned, placed, strict=True))
         )
         readers = {part.name: task.normalize for part in found}
-        fusion = Fusion([part.width for part in found], whole.classify.out_features, SHRINK, drop)
         return learned(Plan(found, fusion, readers), task, fuse, seed)
 
     return divide
@@ -168,6 +168,5 @@ def learned(plan: Plan, task: Task, recipe: Recipe, seed: int) -> Plan:
     """The plan with its fusion trained on the parts' features of the training split."""
     found = plan.features(task.train.inputs)
     features = Split(np.concatenate([found[name] for name in plan.names], 1), task.train.labels)
-    torch.manual_seed(seed)
     fused = Task(f"{task.name}-fusion", features, features, features, features)
     return replace(plan, fusion=train_module(plan.fusion, fused, recipe, seed, Run()))

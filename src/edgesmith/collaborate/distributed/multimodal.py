@@ -17,7 +17,7 @@ from edgesmith.collaborate.distributed.choosing import (
     likeness,
 )
 from edgesmith.collaborate.distributed.pipeline import Config
-from edgesmith.collaborate.distributed.plan import BATCH, Fusion, encoded
+from edgesmith.collaborate.distributed.plan import BATCH, Fusion, encoded, seeded
 from edgesmith.collaborate.distributed.streams import PARTIAL, WIDTH, StreamNet, units_of
 from edgesmith.core.task import Split, Task
 from edgesmith.training.loop import Run, train_module
@@ -145,7 +145,8 @@ def learned_system(net: StreamNet, task: Task, settings: Settings) -> System:
     pairs = list(product(*(range(len(net.sizes(index))) for index in range(len(net.streams)))))
     fusions = {pair: learned_fusion(seen, task, pair, settings) for pair in pairs}
     held = joined_splits(task.calibration, task.validation)
-    system = System(net, fusions, Gate(), Predictor(classes_of(net), len(net.streams)))
+    with seeded(settings.seed):
+        system = System(net, fusions, Gate(), Predictor(classes_of(net), len(net.streams)))
     units = Units(net, held.inputs)
     gate = learned_gate(system, units, held.labels, settings.seed)
     alike = likeness(net, held.inputs)
@@ -159,8 +160,7 @@ def learned_fusion(seen: Units, task: Task, sizes: tuple[int, ...], settings: Se
     configs = [config for config in configurations(seen.net) if sizes_of(config) == sizes]
     rows = [seen.joined(config, share) for config in configs for share in (1.0, *PARTIAL)]
     split = Split(np.concatenate(rows), np.tile(task.train.labels, len(rows)))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+    with seeded(settings.seed):
         fusion = Fusion([WIDTH] * len(sizes), classes_of(seen.net), SHRINK, settings.drop)
     held = Task(f"{task.name}-fusion", split, split, split, split)
     train_module(fusion, held, settings.fuse, settings.seed, Run())
@@ -178,8 +178,7 @@ def learned_gate(system: System, units: Units, labels: np.ndarray, seed: int) ->
     features = torch.from_numpy(np.concatenate([units.joined(*case) for case in cases]))
     right = np.concatenate([system.fused(units, *case).argmax(1) == labels for case in cases])
     wanted = torch.from_numpy(right).float()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         gate = Gate()
         optimizer = torch.optim.AdamW(gate.parameters(), GATE_RATE, weight_decay=0.1)
         for _ in range(GATE_STEPS):

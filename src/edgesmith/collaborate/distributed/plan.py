@@ -1,6 +1,7 @@
 """A net in parts, each on a device, and the fusion of what they say; any part may be missing from an answer."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,6 +143,14 @@ class Plan:
 
 
 Divide = Callable[[nn.Module, Task, Sequence[Device], Link], Plan]  # what every method of the family gives
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's generator at this seed within, and where it was afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgesmith.collaborate.distributed.aggregation import Aggregation, MeanOverUnits
+from edgesmith.collaborate.distributed.plan import seeded
 from edgesmith.core.errors import BadInput
 from edgesmith.lower.log_mel import LogMel
 
@@ -166,9 +167,9 @@ class StreamNet(nn.Module):
 
 def digit_streams_net(seed: int = 0, aggregate: bool = True) -> StreamNet:
     """For the task digit-streams: rows of a picture, then sound, two sizes each."""
-    torch.manual_seed(seed)
-    rows = [Branch(ROWS, RowUnit(*size), 10, aggregate) for size in ((16, 1), (96, 2))]
-    sound = [Branch(SOUND, SoundUnit(*size), 10, aggregate) for size in ((16, 1), (48, 2))]
+    with seeded(seed):
+        rows = [Branch(ROWS, RowUnit(*size), 10, aggregate) for size in ((16, 1), (96, 2))]
+        sound = [Branch(SOUND, SoundUnit(*size), 10, aggregate) for size in ((16, 1), (48, 2))]
     return StreamNet([rows, sound])
 
 
