@@ -33,10 +33,10 @@ CONFIG = (Choice(0, 2), Choice(0, 4))
 STEADY = Load(((1.0, 1.0),))
 
 
-def costs(unit=0.01, whole=0.02, join=0.001, **more) -> Costs:
+def costs(unit=0.01, join=0.001, **more) -> Costs:
     keys = [(stream, size, count) for stream, s in enumerate(SENSORS) for size in (0, 1) for count in s.counts]
     both = {(stream, size): join for stream in (0, 1) for size in (0, 1)}
-    return replace(Costs(dict.fromkeys(keys, unit), dict.fromkeys(keys, whole), both, 0.002, 0.0, 0.0), **more)
+    return replace(Costs(dict.fromkeys(keys, unit), both, 0.002, 0.0, 0.0), **more)
 
 
 def test_a_unit_waits_for_its_samples_and_for_the_processor():
@@ -48,24 +48,26 @@ def test_a_unit_waits_for_its_samples_and_for_the_processor():
 
 
 def test_waiting_for_all_begins_when_the_last_sample_is_there():
-    assert wait_for_all(SENSORS, CONFIG, costs(), STEADY, 0.0).answer_s == pytest.approx(1 + 2 * 0.021 + 0.002)
-    assert alone(SOON, 0, CONFIG[0], costs(), STEADY, 0.0).answer_s == pytest.approx(0.4 + 0.021)
+    assert wait_for_all(SENSORS, CONFIG, costs(), STEADY, 0.0).answer_s == pytest.approx(
+        1 + 6 * 0.01 + 2 * 0.001 + 0.002
+    )
+    assert alone(SOON, 0, CONFIG[0], costs(), STEADY, 0.0).answer_s == pytest.approx(0.4 + 2 * 0.01 + 0.001)
 
 
 def test_a_sure_gate_ends_the_later_stream_early():
     """The sooner stream is whole at 0.4 s; the later one's second unit, half of it, comes at 0.5 s."""
     early = pipelined(SENSORS, CONFIG, costs(), STEADY, 0.0, Skip({0.5: True}, chosen=False))
-    assert early.answer_s == pytest.approx(0.5 + 0.01 + 0.001 + 0.002) and early.units == 2
+    assert early.answer_s == pytest.approx(0.5 + 0.01 + 0.001 + 0.002) and early.share == 0.5
     unsure = pipelined(SENSORS, CONFIG, costs(gate=0.004), STEADY, 0.0, Skip({0.5: False, 0.9: True}, chosen=False))
-    assert unsure.units == 3 and unsure.answer_s == pytest.approx(0.75 + 0.01 + 0.001 + 0.004 + 0.002)
+    assert unsure.share == 0.9 and unsure.answer_s == pytest.approx(0.75 + 0.01 + 0.001 + 0.004 + 0.002)
     never = pipelined(SENSORS, CONFIG, costs(), STEADY, 0.0, Skip({0.5: False, 0.7: False, 0.9: False}, chosen=False))
-    assert never.units == 4 and never.answer_s == pytest.approx(1.013)
+    assert never.share == 1 and never.answer_s == pytest.approx(1.013)
 
 
 def test_nobody_asks_the_gate_before_the_sooner_stream_is_whole():
     late_first = (replace(SOON, seconds=0.9), LATE)
     run = pipelined(late_first, CONFIG, costs(), STEADY, 0.0, Skip({0.5: True}, chosen=False))
-    assert run.units == 4, "at half of the later stream the sooner one was not there"
+    assert run.share == 1, "at half of the later stream the sooner one was not there"
 
 
 def test_a_choice_takes_a_first_look_at_both_streams():

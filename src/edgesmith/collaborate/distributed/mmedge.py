@@ -18,6 +18,7 @@ from edgesmith.training.recipe import Recipe
 
 BRANCH = Recipe(epochs=25, batch=64, learning_rate=4e-3)  # ours
 FUSE = Recipe(epochs=4, batch=128, learning_rate=2e-3)  # ours
+CONFIDENT = 0.95  # ours: the gate's probability at which the later stream is cut short; the authors' code has 0.5
 
 
 @dataclass(frozen=True)

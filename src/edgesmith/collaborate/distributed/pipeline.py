@@ -58,17 +58,19 @@ class Costs:
 
     Attributes:
         unit: of encoding one unit, by (stream, size, count).
-        whole: of encoding all units at once, likewise.
         join: of joining units, by (stream, size).
         fuse, choose, gate: of the fusion, the choice of a configuration, the question whether to skip.
     """
 
     unit: Mapping[tuple[int, int, int], float]
-    whole: Mapping[tuple[int, int, int], float]
     join: Mapping[tuple[int, int], float]
     fuse: float
     choose: float
     gate: float
+
+    def stream(self, index: int, choice: Choice) -> float:
+        """Encoding all units of a stream, and joining them."""
+        return choice.count * self.unit[index, choice.size, choice.count] + self.join[index, choice.size]
 
 
 @dataclass(frozen=True)
@@ -77,26 +79,22 @@ class Timeline:
 
     Attributes:
         answer_s: from the beginning of sensing.
-        units: of the later stream that were encoded.
+        share: of the later stream's units that the answer is made of.
     """
 
     answer_s: float
-    units: int
+    share: float = 1.0
 
 
 def wait_for_all(sensors: Sequence[Sensor], config: Config, costs: Costs, load: Load, start_s: float) -> Timeline:
-    """Sense everything, then encode it: streams one after the other, each all at once."""
-    work = costs.fuse
-    for stream, choice in enumerate(config):
-        work += costs.whole[stream, choice.size, choice.count] + costs.join[stream, choice.size]
-    done = load.done_s(start_s + max(sensor.seconds for sensor in sensors), work)
-    return Timeline(done - start_s, config[-1].count)
+    """Sense everything, then encode it, one unit after the other."""
+    work = costs.fuse + sum(costs.stream(index, choice) for index, choice in enumerate(config))
+    return Timeline(load.done_s(start_s + max(sensor.seconds for sensor in sensors), work) - start_s)
 
 
 def alone(sensor: Sensor, stream: int, choice: Choice, costs: Costs, load: Load, start_s: float) -> Timeline:
     """One stream, sensed and then encoded; its branch tells classes apart by itself."""
-    work = costs.whole[stream, choice.size, choice.count] + costs.join[stream, choice.size]
-    return Timeline(load.done_s(start_s + sensor.seconds, work) - start_s, choice.count)
+    return Timeline(load.done_s(start_s + sensor.seconds, costs.stream(stream, choice)) - start_s)
 
 
 def pipelined(
@@ -127,8 +125,8 @@ def pipelined(
         elif stream == last and sooner_done and index + 1 in marks and marks[index + 1] in skip.says:
             at = load.done_s(at, costs.join[last, choice.size] + costs.gate)
             if skip.says[marks[index + 1]]:
-                return Timeline(load.done_s(at, costs.fuse) - start_s, index + 1)
-    return Timeline(load.done_s(at, costs.fuse) - start_s, config[last].count)
+                return Timeline(load.done_s(at, costs.fuse) - start_s, marks[index + 1])
+    return Timeline(load.done_s(at, costs.fuse) - start_s)
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def digit_streams_net(seed: int = 0, aggregate: bool = True) -> StreamNet:
     """For the task digit-streams: rows of a picture, then sound, two sizes each."""
     with seeded(seed):
         rows = [Branch(ROWS, RowUnit(*size), 10, aggregate) for size in ((16, 1), (96, 2))]
-        sound = [Branch(SOUND, SoundUnit(*size), 10, aggregate) for size in ((16, 1), (48, 2))]
+        sound = [Branch(SOUND, SoundUnit(*size), 10, aggregate) for size in ((16, 1), (96, 2))]
     return StreamNet([rows, sound])
 
 
