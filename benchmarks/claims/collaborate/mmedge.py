@@ -31,7 +31,7 @@ from edgesmith.collaborate import link as links
 from edgesmith.collaborate.distributed import Device, mmedge
 from edgesmith.collaborate.distributed.choosing import Optimizer, described
 from edgesmith.collaborate.distributed.mmedge import CONFIDENT, StreamPlan
-from edgesmith.collaborate.distributed.multimodal import System, Units
+from edgesmith.collaborate.distributed.multimodal import System, UnitFeatures
 from edgesmith.collaborate.distributed.pipeline import Config, Costs, Load, Skip, alone, pipelined, wait_for_all
 from edgesmith.collaborate.distributed.streams import PARTIAL, WIDTH, digit_streams_net
 from edgesmith.core.task import Task
@@ -87,7 +87,7 @@ def bench_of(task: Task, seed: int, aggregate: bool) -> Bench:
     plan = mmedge(seed=seed)(digit_streams_net(seed, aggregate), task, [ROOM], links.load("wifi"))
     assert isinstance(plan, StreamPlan)
     system, labels = plan.system, task.test.labels
-    units = Units(system.net, task.test.inputs)
+    units = UnitFeatures(system.net, task.test.inputs)
     cases = [(index, share) for index in range(len(system.configs)) for share in (1.0, *PARTIAL)]
     right = {(i, s): system.fused(units, system.configs[i], s).argmax(1) == labels for i, s in cases}
     sure = {(i, s): system.sureness(units, system.configs[i], s) >= CONFIDENT for i, s in cases if s < 1}
@@ -99,7 +99,7 @@ def bench_of(task: Task, seed: int, aggregate: bool) -> Bench:
 
 
 @torch.no_grad()
-def own_scores(system: System, units: Units, stream: int, size: int, count: int) -> np.ndarray:
+def own_scores(system: System, units: UnitFeatures, stream: int, size: int, count: int) -> np.ndarray:
     """(n, classes) of one stream's branch by itself."""
     branch = system.net.sizes(stream)[size]
     return branch.classify(branch.join(units.units(stream, size, count))).numpy()

@@ -1,4 +1,4 @@
-"""MMEdge's pieces: time by hand, shifts by hand, the choice by brute force, a small system end to end."""
+"""MMEdge's pieces: time by hand, shifts by hand, the choice by brute force."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from edgesmith.collaborate.distributed.aggregation import Aggregation, MeanOverUnits, differences, shifted
 from edgesmith.collaborate.distributed.choosing import Optimizer, class_accuracy, configurations, described, likeness
-from edgesmith.collaborate.distributed.multimodal import Units, without_largest
+from edgesmith.collaborate.distributed.multimodal import UnitFeatures, without_largest
 from edgesmith.collaborate.distributed.pipeline import Choice, Costs, Load, Skip, alone, pipelined, wait_for_all
 from edgesmith.collaborate.distributed.streams import (
     ROWS,
@@ -42,7 +42,7 @@ def costs(unit=0.01, join=0.001, **more) -> Costs:
 def test_a_unit_waits_for_its_samples_and_for_the_processor():
     """The last of four units is there at 1 s; encoding 10 ms, joining 1 ms, fusing 2 ms: nothing else is left."""
     assert pipelined(SENSORS, CONFIG, costs(), STEADY, 0.0).answer_s == pytest.approx(1.013)
-    # Units that take 0.3 s do not keep up: units come at 0.2, 0.25, 0.4, 0.5, 0.75, 1 s, all but the first wait.
+    # UnitFeatures that take 0.3 s do not keep up: units come at 0.2, 0.25, 0.4, 0.5, 0.75, 1 s, all but the first wait.
     slow = pipelined(SENSORS, CONFIG, costs(unit=0.3), STEADY, 0.0)
     assert slow.answer_s == pytest.approx(0.2 + 6 * 0.3 + 2 * 0.001 + 0.002)
 
@@ -157,7 +157,7 @@ def test_units_computed_once_give_what_the_branches_give(nprng):
     net = digit_streams_net().eval()
     records = nprng.integers(0, 17, (3, 8064)).astype(np.int16)
     config = (Choice(1, 4), Choice(0, 10))
-    units = Units(net, records)
+    units = UnitFeatures(net, records)
     raw = torch.from_numpy(records).float()
     with torch.no_grad():
         expected = torch.cat([net.sizes(0)[1].features(raw, 4), net.sizes(1)[0].features(raw, 10, 0.7)], 1)

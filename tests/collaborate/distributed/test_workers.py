@@ -1,5 +1,6 @@
 """Real processes behind loopback sockets: lost ones are left out, and nothing waits beyond its deadline."""
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from torch import nn
 
 from edgesmith.collaborate.distributed.frames import FEATURES, HELLO, INPUTS, Frame, Incoming, packed
 from edgesmith.collaborate.distributed.plan import Fusion, Part, Plan
-from edgesmith.collaborate.distributed.workers import MISSES, Cluster, Peer, after_hello, lost_classes
+from edgesmith.collaborate.distributed.workers import MISSES, Cluster, Peer, after_hello, connected, lost_classes
 from edgesmith.core.errors import BadInput, EdgesmithError
 from edgesmith.core.task import Normalize
 
@@ -123,6 +124,13 @@ def test_a_late_answer_does_not_count_for_the_next_request(heard, raw):
     there.sendall(late + right)
     expected = cluster.plan.fused({"part0": np.ones((4, 2), np.float32)})
     assert np.array_equal(cluster.answer(raw).scores, expected)
+
+
+def test_a_process_that_ends_before_it_begins_is_said_so():
+    here, there = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    there.close()
+    with pytest.raises(EdgesmithError, match="process of part0 ended before it began"):
+        connected("part0", here, b"token")
 
 
 def test_only_who_shows_the_token_is_heard():

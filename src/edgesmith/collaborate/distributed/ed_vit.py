@@ -35,8 +35,7 @@ class Cutting:
     Attributes:
         order: how classes are put together (see `class_groups`).
         importance: which units stay: "kl" those without which answers move most, "even" every so many.
-        scored: pictures of the sub-model's classes that importance is measured on (ours: two batches of the paper's
-            kind take too long one unit at a time on one core).
+        scored: pictures of the sub-model's classes that importance is measured on (ours).
     """
 
     order: Order = "similar"
@@ -68,7 +67,8 @@ class Cutting:
             "the paper's ViT-Small to ViT-Large, its five data sets, its Raspberry Pis: fashion-vit here, profiled",
             "retraining after each kind of units: once, after the last",
             "an energy budget: a device's work is given in multiply-accumulates",
-            "the paper's recipes, step sizes and class order: its text beyond the opening was not at hand",
+            "the paper's text beyond its opening and public summaries was not at hand: recipes, steps of size, which "
+            "classes go together and the negatives a part learns from are ours",
         ),
     )
 )

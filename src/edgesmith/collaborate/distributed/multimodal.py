@@ -42,7 +42,7 @@ class Settings:
     seed: int
 
 
-class Units:
+class UnitFeatures:
     """Features of the units of some records, each computed once.
 
     Args:
@@ -112,11 +112,11 @@ class System:
         """Largest branches, all units."""
         return max(self.configs, key=lambda config: [(choice.size, choice.count) for choice in config])
 
-    def fused(self, units: Units, config: Config, share: float = 1.0) -> np.ndarray:
+    def fused(self, units: UnitFeatures, config: Config, share: float = 1.0) -> np.ndarray:
         """(n, classes) scores of records whose later stream may have been cut short."""
         return encoded(self.fusions[sizes_of(config)], units.joined(config, share))
 
-    def sureness(self, units: Units, config: Config, share: float) -> np.ndarray:
+    def sureness(self, units: UnitFeatures, config: Config, share: float) -> np.ndarray:
         """(n,) probability that the answer after that share is right, as the gate sees it."""
         return 1 / (1 + np.exp(-encoded(self.gate, units.joined(config, share))))
 
@@ -141,13 +141,13 @@ def learned_system(net: StreamNet, task: Task, settings: Settings) -> System:
     for index in range(len(net.streams)):
         for branch in net.sizes(index):
             train_module(branch, task, settings.branch, settings.seed, Run())
-    seen = Units(net, task.train.inputs)
+    seen = UnitFeatures(net, task.train.inputs)
     pairs = list(product(*(range(len(net.sizes(index))) for index in range(len(net.streams)))))
     fusions = {pair: learned_fusion(seen, task, pair, settings) for pair in pairs}
     held = joined_splits(task.calibration, task.validation)
     with seeded(settings.seed):
         system = System(net, fusions, Gate(), Predictor(classes_of(net), len(net.streams)))
-    units = Units(net, held.inputs)
+    units = UnitFeatures(net, held.inputs)
     gate = learned_gate(system, units, held.labels, settings.seed)
     alike = likeness(net, held.inputs)
     rows = [described(alike, config, net.sensors) for config in system.configs]
@@ -155,7 +155,7 @@ def learned_system(net: StreamNet, task: Task, settings: Settings) -> System:
     return System(net, fusions, gate, learned_predictor(rows, scores, held.labels, settings.seed))
 
 
-def learned_fusion(seen: Units, task: Task, sizes: tuple[int, ...], settings: Settings) -> Fusion:
+def learned_fusion(seen: UnitFeatures, task: Task, sizes: tuple[int, ...], settings: Settings) -> Fusion:
     """A fusion of branches of these sizes, for all their configurations, whole and cut short."""
     configs = [config for config in configurations(seen.net) if sizes_of(config) == sizes]
     rows = [seen.joined(config, share) for config in configs for share in (1.0, *PARTIAL)]
@@ -172,7 +172,7 @@ def classes_of(net: StreamNet) -> int:
     return net.sizes(0)[0].classify.out_features
 
 
-def learned_gate(system: System, units: Units, labels: np.ndarray, seed: int) -> Gate:
+def learned_gate(system: System, units: UnitFeatures, labels: np.ndarray, seed: int) -> Gate:
     """A gate that tells right answers from wrong ones, on all configurations cut short."""
     cases = [(config, share) for config in system.configs for share in PARTIAL]
     features = torch.from_numpy(np.concatenate([units.joined(*case) for case in cases]))

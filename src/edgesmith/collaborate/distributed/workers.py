@@ -129,6 +129,7 @@ class Cluster:
                 process, here, token = started[part.name]
                 self.peers[part.name] = Peer(part, process, connected(part.name, here, token))
         except EdgesmithError:
+            self.__exit__(None, None, None)
             for process, _, _ in started.values():
                 process.kill()
             raise
