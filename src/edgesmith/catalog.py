@@ -13,6 +13,7 @@ FAMILIES = (
     "compress.distill",
     "compile",
     "collaborate.split",
+    "collaborate.distributed",
     "collaborate.schedule",
     "measure",
 )

@@ -7,6 +7,7 @@ from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.task import Task
 from edgesmith.data import python_file
 from edgesmith.data.clinc150 import clinc150_task
+from edgesmith.data.digit_streams import digit_streams_task
 from edgesmith.data.digits import digits_task
 from edgesmith.data.fashion_mnist import fashion_mnist_task
 from edgesmith.data.fsdd import fsdd_task
@@ -26,6 +27,7 @@ __all__ = ["NAMED", "load_task", "named_task"]
 
 NAMED: dict[str, Callable[[], Task]] = {
     "clinc150": clinc150_task,
+    "digit-streams": digit_streams_task,
     "digits": digits_task,
     "fashion-mnist": fashion_mnist_task,
     "fsdd": fsdd_task,
