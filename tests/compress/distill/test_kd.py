@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from edgesmith.compress.distill.kd import soft_loss
+from edgesmith.training.distillation import soft_loss
 
 
 def gradient(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:

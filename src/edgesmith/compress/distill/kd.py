@@ -10,6 +10,7 @@ from torch.nn import functional
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.task import Task
 from edgesmith.training.accelerator import device_of
+from edgesmith.training.distillation import soft_loss
 from edgesmith.training.evaluate import loss_of
 from edgesmith.training.loop import Run, train_module
 from edgesmith.training.recipe import Recipe
@@ -73,20 +74,3 @@ def kd(
         return train_module(student, task, recipe, seed, run, loss)
 
     return transform
-
-
-def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 times the divergence of the softened student from the softened teacher.
-
-    Args:
-        student, teacher: (n, classes) logits.
-
-    Returns:
-        scalar, in nats.
-
-    Source: arXiv:1503.02531, section 2 (the factor T^2: end of section 2).
-    """
-    log_student = functional.log_softmax(student / temperature, dim=-1)
-    log_teacher = functional.log_softmax(teacher / temperature, dim=-1)
-    divergence = functional.kl_div(log_student, log_teacher, log_target=True, reduction="batchmean")
-    return divergence * temperature**2
