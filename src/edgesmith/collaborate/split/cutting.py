@@ -51,9 +51,11 @@ def _after(graph: Graph, at: Node) -> Graph:
     made, copies = Graph(), {}
     copies[at] = made.placeholder("payload")
     needed = _ancestors(graph, at)
+    if any(node.op == "placeholder" for node in needed - {at}):
+        raise Unsupported(f"split: something goes round {at.target}; need a layer that everything passes through.")
     for node in graph.nodes:
         if node in needed and node is not at:
-            copies[node] = made.node_copy(node, lambda one: _copy_of(one, copies, at))
+            copies[node] = made.node_copy(node, copies.__getitem__)
     return made
 
 
@@ -67,9 +69,3 @@ def _ancestors(graph: Graph, at: Node) -> set[Node]:
             found.add(node)
             ahead += [] if node is at else node.all_input_nodes
     return found
-
-
-def _copy_of(node: Node, copies: dict[Node, Node], at: Node) -> Node:
-    if node not in copies:
-        raise Unsupported(f"split: {node} goes round {at.target}; need a layer that everything passes through.")
-    return copies[node]

@@ -64,7 +64,7 @@ class Stages:
 @method(
     Card(
         name="entropic_student",
-        does="puts a small encoder with a learned prior in place of a classifier's first layers; the rest runs elsewhere",
+        does="puts a small encoder with a learned prior of its latents in place of a classifier's first layers",
         source=Source("Matsubara, Yang, Levorato, Mandt", 2021, "arXiv:2108.11898"),
         claims=(
             Claim("the prior's probabilities sum to one", test="test_a_prior_sums_to_one"),
@@ -113,9 +113,11 @@ def check(task: Task, stages: Stages) -> None:
     Raises:
         BadInput: what, and what is needed.
     """
-    if task.train.inputs.ndim != 4 or task.loss != "cross_entropy" or task.train.labels.ndim != 1:
-        raise BadInput(f"entropic_student: task {task.name} has {task.train.inputs.ndim}-D inputs and loss {task.loss}; "
-                       "need pictures (n, c, h, w) with a class each.")  # fmt: skip
+    shape = task.train.inputs.shape
+    if len(shape) != 4 or task.loss != "cross_entropy" or task.train.labels.ndim != 1:
+        raise BadInput(
+            f"entropic_student: inputs of shape {shape} and loss {task.loss}; need pictures (n, c, h, w) of one class."
+        )
     if any(recipe.augment != "none" for recipe in (stages.first, stages.second)):
         raise BadInput("entropic_student: a recipe augments; need augment none, the teacher's features are kept.")
     if any(recipe.bfloat16 for recipe in (stages.first, stages.second)):
@@ -125,11 +127,11 @@ def check(task: Task, stages: Stages) -> None:
 def taught(
     teacher: nn.Module, bottleneck: Bottleneck, task: Task, recipe: Recipe
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """What the teacher's layers make of the training samples, (n, ...) each, and its answers with the label before them.
+    """What the teacher makes of the training samples.
 
     Returns:
-        layers: float16.
-        answers: (n, 1 + classes) float32.
+        layers: of the imitated layers, (n, ...) float16 each.
+        answers: (n, 1 + classes) float32: the label, then the logits.
     """
     count = recipe.train_samples or len(task.train)
     inputs, labels = task.train.inputs[:count], task.train.labels[:count]
@@ -154,14 +156,16 @@ def imitation(bottleneck: Bottleneck, rest: nn.Module, task: Task, shape: tuple[
     with torch.no_grad():
         grid = encoder(torch.zeros(2, *task.train.inputs.shape[1:])).shape[2:]
     if len(shape) != 3 or shape[1] % grid[0] or shape[1] // grid[0] * grid[1] != shape[2]:
-        raise BadInput(f"entropic_student: {bottleneck.layer} makes {shape}; need a multiple of the latents' {tuple(grid)}."
-                       " Give the encoder another number of widths.")  # fmt: skip
+        raise BadInput(
+            f"entropic_student: {bottleneck.layer} makes {shape}; need height and width a multiple of the latents' "
+            f"{tuple(grid)}. Give the encoder another number of widths."
+        )
     prior, decoder = FactorizedPrior(bottleneck.channels), Decoder(bottleneck.channels, shape[0], shape[1] // grid[0])
     return Imitation(encoder, prior, decoder, Still(rest), bottleneck.hints)
 
 
 class Imitation(nn.Module):
-    """The student in its first stage: (n, c, h, w) inputs to (n, features + 1), the last the latents' estimated bits."""
+    """The student in its first stage: (n, c, h, w) to (n, features + 1); the last are the latents' estimated bits."""
 
     def __init__(
         self, encoder: nn.Module, prior: FactorizedPrior, decoder: nn.Module, rest: Still, hints: tuple[str, ...]

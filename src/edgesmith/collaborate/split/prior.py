@@ -48,7 +48,7 @@ class FactorizedPrior(nn.Module):
         return len(self.matrices[0])
 
     def logits(self, values: Tensor) -> Tensor:
-        """Of the cumulative distribution: (channels, 1, n) to the same shape; rises with the values (equations 6-10)."""
+        """Of the cumulative distribution: (channels, 1, n) to the same shape, rising with the values (appendix 6.1)."""
         last = len(self.matrices) - 1
         for index, (matrix, bias, factor) in enumerate(zip(self.matrices, self.biases, self.factors, strict=True)):
             values = torch.matmul(functional.softplus(matrix), values) + bias
