@@ -219,3 +219,16 @@ def latents_of(head: nn.Module, task: Task, count: int) -> np.ndarray:
 def behind(task: Task, train: Split) -> Task:
     """The task of a tail: integers in place of pictures."""
     return replace(task, train=train, normalize=Normalize())
+
+
+def another_tail(split: LatentSplit, tail: nn.Module, task: Task, recipe: Recipe, seed: int) -> LatentSplit:
+    """A second task behind the same head: the device sends what it sent, the new tail learns from that (section 4.4).
+
+    Args:
+        tail: rounded latents (n, channels, h', w') to the task's outputs; trained in place.
+        task: of pictures as the head takes them; their size may be another.
+    """
+    count = recipe.train_samples or len(task.train)
+    sent = Split(latents_of(split.head, replace(task, normalize=split.normalize), count), task.train.labels[:count])
+    train_module(tail, behind(task, sent), recipe, seed)
+    return replace(split, tail=tail)

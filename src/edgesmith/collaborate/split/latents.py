@@ -24,6 +24,11 @@ class Round(nn.Module):
         return x.round().clamp(LOW, HIGH)
 
 
+def sent_by(head: nn.Module, split: Split, normalize: Normalize) -> np.ndarray:
+    """(n, h', w', channels) int8: what a head sends for each sample."""
+    return np.moveaxis(integers(predict(head, split, normalize)), 1, -1)
+
+
 @dataclass(frozen=True)
 class LatentSplit:
     """Head, tail, and the code of the integers that cross.
@@ -42,7 +47,7 @@ class LatentSplit:
 
     def sent(self, split: Split) -> np.ndarray:
         """(n, h', w', channels) int8: what crosses for each sample."""
-        return np.moveaxis(integers(predict(self.head, split, self.normalize)), 1, -1)
+        return sent_by(self.head, split, self.normalize)
 
     def encode(self, sent: np.ndarray) -> bytes:
         """One sample's (h', w', channels) integers as they go on the wire."""
