@@ -4,7 +4,7 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -22,10 +22,12 @@ class Picture:
 
     Attributes:
         quality: of a JPEG or a WebP, 1 to 100; PNG loses nothing.
+        own_tables: a JPEG brings Huffman tables made for it, which makes small files smaller.
     """
 
     codec: Codec
     quality: int = 0
+    own_tables: bool = False
 
     @property
     def name(self) -> str:
@@ -36,7 +38,9 @@ class Picture:
         """(channels, h, w) uint8, 1 or 3 channels, to the file's bytes."""
         pixels = picture[0] if picture.shape[0] == 1 else np.moveaxis(picture, 0, -1)
         file = io.BytesIO()
-        options = {"optimize": True} if self.codec == "PNG" else {"quality": self.quality}
+        options: dict[str, Any] = {} if self.codec == "PNG" else {"quality": self.quality}
+        if self.codec == "PNG" or self.own_tables:
+            options["optimize"] = True
         Image.fromarray(np.ascontiguousarray(pixels)).save(file, self.codec, **options)
         return file.getvalue()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgesmith.collaborate.split.slimmable import GAIN, Form, SlimDecoder, SlimNet, Width
+from edgesmith.collaborate.split.slimmable import GAIN, Form, SlimDecoder, SlimNet, Width, alone
 
 FORM = Form("layer", widths=(Width(1, 2), Width(2, 3), Width(3, 5)), convolutions=(4, 6))
 
@@ -48,6 +48,7 @@ def test_a_width_is_the_net_of_its_slice(net, rng, index):
     latents = net.encoder(x, index)
     assert latents.shape == (5, FORM.widths[index].channels, 3, 3)
     torch.testing.assert_close(latents, head(x))
+    torch.testing.assert_close(alone(net.encoder, index)(x), head(x))
     torch.testing.assert_close(net.rest(net.decoder(latents, index)), tail(latents))
 
 

@@ -266,3 +266,33 @@ def coded(net: SlimNet, task: Task) -> SlimSplit:
         code = fit(sent_by(head, task.calibration, task.normalize), TABLES)
         ways.append(LatentSplit(head, tail, code, task.normalize))
     return SlimSplit(net.eval(), tuple(ways))
+
+
+class Summed(nn.Module):
+    """Several encoders side by side: their sum."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.members[0](x)
+        for member in list(self.members)[1:]:
+            out = out + member(x)
+        return out
+
+
+@torch.no_grad()
+def alone(encoder: Ensemble, index: int) -> nn.Module:
+    """One width's encoder as a net of its own, its last norm within the last convolutions: what a board compiles."""
+    width, norm = encoder.widths[index], encoder.norms[index]
+    scale = GAIN / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
+    made = []
+    for member in list(encoder.members)[: width.members]:
+        *hidden, last = (copy.deepcopy(layer) for layer in member.children())
+        conv = nn.Conv2d(last.in_channels, width.channels, last.kernel_size, last.stride, last.padding)
+        conv.weight.copy_(last.weight[: width.channels] * scale[:, None, None, None])
+        shift = norm.running_mean if not made else 0.0  # once, whatever the number of members
+        conv.bias.copy_((last.bias[: width.channels] - shift) * scale)  # type: ignore[union-attr]
+        made.append(nn.Sequential(*hidden, conv))
+    return (made[0] if width.members == 1 else Summed(made)).eval()
