@@ -3,9 +3,10 @@
 The teacher is fashion-resnet20 of the zoo; the student takes the place of all up to its stage 6 (7 of 9 blocks), learns
 from 12,000 training pictures, 6 epochs and 3, at three rates (beta 2, 8, 40), seeds 0, 1, 2. Beside it, over the first
 5,000 test pictures: the teacher on JPEG and WebP files of several qualities (JPEG with Huffman tables of each file's
-own, and the coded data alone, with the usual tables, as if both sides knew all headers), and the teacher cut after stage 6 or stage 3 with its features at 8, 4, 2 bits and the same
-coder. Bytes are those of each sample coded on its own, without frames. "Bytes at 88%" is where the curve of mean bytes
-against test accuracy, linear between its points, first reaches it; no curve is extended.
+own, and the coded data alone, with the usual tables, as if both sides knew all headers), and the teacher cut after
+stage 6 or stage 3 with its features at 8, 4, 2 bits and the same coder. Bytes are those of each sample coded on its
+own, without frames. "Bytes at 88%" is where the curve of mean bytes against test accuracy, linear between its points,
+first reaches it; no curve is extended.
 
 Criteria, fixed before the run, after a pilot with seed 9 on validation pictures alone:
 - at 88% and at 90% at most half of the bytes of each other way;
