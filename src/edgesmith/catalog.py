@@ -6,7 +6,15 @@ from typing import Any
 from edgesmith.core.errors import Missing
 
 # Each lists its own METHODS; a family appears here with its first method.
-FAMILIES = ("compress.quantize", "compress.binary", "compress.prune", "compress.distill", "compile", "measure")
+FAMILIES = (
+    "compress.quantize",
+    "compress.binary",
+    "compress.prune",
+    "compress.distill",
+    "compile",
+    "measure",
+    "collaborate.split",
+)
 
 Method = Any  # a callable with a `card`
 

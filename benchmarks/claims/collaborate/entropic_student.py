@@ -36,9 +36,10 @@ from edgesmith.collaborate.coding import board, fit
 from edgesmith.collaborate.images import Picture
 from edgesmith.collaborate.link import load as link_named
 from edgesmith.collaborate.payload import fit_steps
-from edgesmith.collaborate.split.cutting import rest_after
-from edgesmith.collaborate.split.entropic_student import Bottleneck, Stages, another_tail, entropic_student
-from edgesmith.collaborate.split.latents import LatentSplit
+from edgesmith.collaborate.split.cut import after, before, traced
+from edgesmith.collaborate.split.entropic_student import Encoding, RateTraining, another_tail, entropic_student
+from edgesmith.collaborate.split.latents import answers_to, coded_bytes, sent_by
+from edgesmith.collaborate.split.model import SplitModel
 from edgesmith.collaborate.split.nets import Decoder
 from edgesmith.core.task import Normalize, Split, Task
 from edgesmith.data import named_task
@@ -47,7 +48,6 @@ from edgesmith.pipeline.latent_head import latent_head
 from edgesmith.pipeline.profile import profile
 from edgesmith.pipeline.programs import Numbers, programs
 from edgesmith.pipeline.realize import arranged
-from edgesmith.training.distillation import features_of
 from edgesmith.training.evaluate import evaluate, predict
 from edgesmith.training.recipe import Recipe
 
@@ -60,7 +60,8 @@ TEACHER, SEGMENTER = "fashion-resnet20", "scenes-segmenter"
 SEEDS = (0, 1, 2)
 BETAS = (2.0, 8.0, 40.0)
 MIDDLE = 8.0  # of which everything else is measured
-BOTTLENECK = Bottleneck("stages.6", ("stages.8",))
+LAYERS = ("stages.6", "stages.8")
+CUT, ENCODING = LAYERS[0], Encoding(widths=(16, 32), channels=8)
 FIRST = Recipe(6, learning_rate=4e-3, weight_decay=0.0, train_samples=12_000, channels_last=True)
 SECOND = Recipe(3, batch=128, learning_rate=2e-3, channels_last=True)
 TAIL = Recipe(10, learning_rate=4e-3)
@@ -85,13 +86,14 @@ def student(seed: int, beta: float) -> dict[str, Any]:
     """A trained student's figures; of the middle rate also those of the boards and the second task."""
     bed = zoo.load(TEACHER)
     begin = time.monotonic()
-    made = entropic_student(BOTTLENECK, Stages(beta, FIRST, SECOND), seed)(bed.module, bed.task)
+    made = entropic_student(LAYERS, RateTraining(beta, FIRST, SECOND), ENCODING, seed)(bed.module, bed.task)
     seconds = time.monotonic() - begin
-    sent, test = made.sent(first(bed.task.test, TESTED)), first(bed.task.test, TESTED)
-    sizes = [len(made.encode(one)) for one in sent]
+    test = first(bed.task.test, TESTED)
+    sent = sent_by(made.head, test, bed.task.normalize)
+    sizes = coded_bytes(made, sent)
     estimated = [made.code.expected_bits(one) / 8 for one in sent]
     found = {
-        "accuracy": bed.task.metric.compute(made.answers(sent), test.labels),
+        "accuracy": bed.task.metric.compute(answers_to(made.tail, sent), test.labels),
         "bytes": float(np.mean(sizes)),
         "p95_bytes": float(np.percentile(sizes, 95)),
         "estimated_bytes": float(np.mean(estimated)),
@@ -103,17 +105,20 @@ def student(seed: int, beta: float) -> dict[str, Any]:
     return found | more
 
 
-def on_boards(made: LatentSplit, task: Task) -> dict[str, Any]:
+def on_boards(made: SplitModel, task: Task) -> dict[str, Any]:
     """The head in integers: what it costs on each board, what coding its latents costs, and what integers lose."""
-    graph = latent_head(made, task)
+    graph = latent_head(made.head, task)
     runner, test = native(graph), first(task.test, ON_BOARD)
     rows = [runner.run({graph.inputs[0]: arranged(graph, one)})[graph.outputs[0]][0] for one in test.inputs]
-    whole, integers = made.sent(test), np.stack(rows)
+    whole, integers = sent_by(made.head, test, task.normalize), np.stack(rows)
     found: dict[str, Any] = {
-        "float": {"accuracy": task.metric.compute(made.answers(whole), test.labels), "bytes": mean_bytes(made, whole)},
+        "float": {
+            "accuracy": task.metric.compute(answers_to(made.tail, whole), test.labels),
+            "bytes": float(coded_bytes(made, whole).mean()),
+        },
         "int8": {
-            "accuracy": task.metric.compute(made.answers(integers), test.labels),
-            "bytes": mean_bytes(made, integers),
+            "accuracy": task.metric.compute(answers_to(made.tail, integers), test.labels),
+            "bytes": float(coded_bytes(made, integers).mean()),
         },
     }
     for name in BOARDS:
@@ -128,11 +133,6 @@ def on_boards(made: LatentSplit, task: Task) -> dict[str, Any]:
     return found
 
 
-def mean_bytes(made: LatentSplit, sent: np.ndarray) -> float:
-    """Of samples coded one by one."""
-    return float(np.mean([len(made.encode(one)) for one in sent]))
-
-
 def head_costs(graph: Any, board_name: str) -> dict[str, float]:
     """A program on an emulated board."""
     target = targets.load(board_name)
@@ -142,12 +142,12 @@ def head_costs(graph: Any, board_name: str) -> dict[str, float]:
             "instructions": found.instructions or 0.0}  # fmt: skip
 
 
-def scenes(made: LatentSplit, seed: int) -> dict[str, float]:
+def scenes(made: SplitModel, seed: int) -> dict[str, float]:
     """A segmenter behind the same, frozen encoder."""
     task = named_task("scenes")
     torch.manual_seed(seed)
     tail = nn.Sequential(
-        Decoder(BOTTLENECK.channels, 64),
+        Decoder(ENCODING.channels, 64),
         nn.Conv2d(64, 64, 3, 1, 1, bias=False),
         nn.BatchNorm2d(64),
         nn.ReLU(),
@@ -155,9 +155,9 @@ def scenes(made: LatentSplit, seed: int) -> dict[str, float]:
         nn.Upsample(scale_factor=4),
     )
     second = another_tail(made, tail, task, TAIL, seed)
-    sent = second.sent(task.test)
-    score = task.metric.compute(second.answers(sent), task.test.labels)
-    return {"mean_iou": float(score), "bytes": mean_bytes(second, sent)}
+    sent = sent_by(second.head, task.test, task.normalize)
+    score = task.metric.compute(answers_to(second.tail, sent), task.test.labels)
+    return {"mean_iou": float(score), "bytes": float(coded_bytes(second, sent).mean())}
 
 
 def pictures(codec: str, qualities: Sequence[int], teacher: str, count: int) -> dict[str, Curve]:
@@ -189,9 +189,9 @@ def features(layer: str) -> Curve:
     """The teacher cut after a layer, its features in few bits, and coded with tables fitted to calibration pictures."""
     bed = zoo.load(TEACHER)
     test, few = first(bed.task.test, TESTED), bed.task.calibration
-    seen = features_of(bed.module, (layer,), bed.task.normalize(few.inputs))[0].astype(np.float32)
-    made = features_of(bed.module, (layer,), bed.task.normalize(test.inputs))[0].astype(np.float32)
-    rest, found = rest_after(bed.module, layer).eval(), []
+    whole, found = traced(bed.module, (layer,)), []
+    seen, made = (predict(before(whole, layer), split, bed.task.normalize) for split in (few, test))
+    rest = after(whole, layer).eval()
     for bits in BITS:
         steps = fit_steps(seen[:128], bits)
         code = fit(np.moveaxis(steps.codes(seen), 1, -1).astype(np.int32), TABLES)
@@ -213,7 +213,7 @@ def teacher_costs() -> dict[str, Any]:
         target = targets.load(name)
         report = profile(bind_for(graph, target).program, target)
         cycles = [layer.cycles for layer in report.layers]
-        count = 1 + max(i for i, layer in enumerate(report.layers) if layer.name.startswith(f"{BOTTLENECK.layer}."))
+        count = 1 + max(i for i, layer in enumerate(report.layers) if layer.name.startswith(f"{CUT}."))
         found[name] = {
             "ms": report.latency.value,
             "head_ms": report.latency.value * sum(cycles[:count]) / sum(cycles),
@@ -288,7 +288,7 @@ def board_findings(middle: list[dict[str, Any]], teacher: dict[str, Any]) -> lis
     for name in BOARDS:
         ours, whole, count = [run["board"][name] for run in middle], teacher[name], len(middle)
         findings += [
-            compared(f"time of the encoder on {name}, against the teacher up to {BOTTLENECK.layer}",
+            compared(f"time of the encoder on {name}, against the teacher up to {CUT}",
                      "the encoder is a small part of the model (table 2)", "ms, estimated from counted instructions",
                      "at most a tenth", [whole["head_ms"]] * count, [run["ms"] for run in ours],
                      lambda base, mine: mine <= base / 10),
@@ -309,7 +309,7 @@ def latency_findings(middle: list[dict[str, Any]], teacher: dict[str, Any], othe
         ways = {"the whole teacher on the board": teacher[device]["ms"], "the picture as it is": link.expected_ms(784)}
         for way in ("WebP", "JPEG", "JPEG without tables"):
             ways[way] = link.expected_ms(round(bytes_at(others[way], LEVELS[0])))
-        cut = f"features after {BOTTLENECK.layer}"
+        cut = f"features after {CUT}"
         ways[cut] = teacher[device]["head_ms"] + link.expected_ms(round(bytes_at(others[cut], LEVELS[0])))
         findings += [
             compared(f"time of a request on {name} from {device}, against {way}", PAPER_TIME, "ms", "less",
@@ -342,7 +342,7 @@ def main() -> None:
     others: dict[str, Curve] = {}
     for codec, qualities in (("JPEG", JPEG), ("WEBP", WEBP)):
         others |= kept(NAME, f"{codec}", lambda c=codec, q=qualities: pictures(c, q, TEACHER, TESTED))
-    for layer in ("stages.3", BOTTLENECK.layer):
+    for layer in ("stages.3", CUT):
         others[f"features after {layer}"] = kept(NAME, f"features-{layer}", lambda at=layer: features(at))
     teacher = kept(NAME, "teacher", teacher_costs)
     codecs = kept(NAME, "scenes", lambda: pictures("WEBP", (1, 10, 50), SEGMENTER, 1200))

@@ -37,7 +37,8 @@ from edgesmith.collaborate.channel import Channel
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.link import load as link_named
 from edgesmith.collaborate.split.following import Choice, Follower
-from edgesmith.collaborate.split.latents import LatentSplit
+from edgesmith.collaborate.split.latents import answers_to, coded_bytes, sent_by
+from edgesmith.collaborate.split.model import SplitModel
 from edgesmith.collaborate.split.slimmable import WIDTHS, Ensemble, Form, SlimSplit, alone, slimmable
 from edgesmith.core.task import Split, Task
 from edgesmith.pipeline.build import bind_for
@@ -51,7 +52,7 @@ from testbeds import kept
 
 NAME, NET = "slimmable", "fashion-resnet20"
 SEEDS = (0, 1, 2)
-FORM = Form("stages.7")
+LAYERS, FORM = ("stages.7",), Form()
 RECIPE = Recipe(5, learning_rate=4e-3, weight_decay=0.0, train_samples=6_000, channels_last=True)
 TESTED, CODED = 5000, 2000
 BOARD = "nucleo-l4r5zi"
@@ -65,17 +66,17 @@ def first(split: Split, count: int) -> Split:
     return Split(split.inputs[:count], split.labels[:count])
 
 
-def figures(way: LatentSplit, task: Task) -> dict[str, Any]:
+def figures(way: SplitModel, task: Task) -> dict[str, Any]:
     """Accuracy and bytes of one width; and of each coded sample its bytes and whether its answer is right."""
     test = first(task.test, TESTED)
-    sent = way.sent(test)
-    answers = way.answers(sent)
-    sizes = [len(way.encode(one)) for one in sent[:CODED]]
+    sent = sent_by(way.head, test, task.normalize)
+    answers = answers_to(way.tail, sent)
+    sizes = coded_bytes(way, sent[:CODED])
     right = (answers.argmax(1) == test.labels)[:CODED]
     return {
         "accuracy": task.metric.compute(answers, test.labels),
         "bytes": float(np.mean(sizes)),
-        "sizes": sizes,
+        "sizes": sizes.tolist(),
         "right": right.tolist(),
     }
 
@@ -83,7 +84,7 @@ def figures(way: LatentSplit, task: Task) -> dict[str, Any]:
 def separate(seed: int, index: int) -> dict[str, Any]:
     """A net trained at one width alone."""
     bed = zoo.load(NET)
-    made = slimmable(replace(FORM, widths=(WIDTHS[index],)), RECIPE, seed)(bed.module, bed.task)
+    made = slimmable(LAYERS, RECIPE, replace(FORM, widths=(WIDTHS[index],)), seed)(bed.module, bed.task)
     found = figures(made.ways[0], bed.task)
     print(f"seed {seed}, {WIDTHS[index]} alone: {found['accuracy']:.4f}, {found['bytes']:.1f} bytes", flush=True)
     own = {"parameters": parameters(made.net.encoder), "decoder": parameters(made.net.decoder)}
@@ -98,7 +99,7 @@ def parameters(module: torch.nn.Module) -> int:
 def together(seed: int) -> dict[str, Any]:
     """All widths in one set of weights, with the boards' costs, switching, and following a link."""
     bed = zoo.load(NET)
-    made = slimmable(FORM, RECIPE, seed)(bed.module, bed.task)
+    made = slimmable(LAYERS, RECIPE, FORM, seed)(bed.module, bed.task)
     widths = [figures(way, bed.task) for way in made.ways]
     for width, found in zip(WIDTHS, widths, strict=True):
         print(f"seed {seed}, {width} of all: {found['accuracy']:.4f}, {found['bytes']:.1f} bytes", flush=True)
@@ -115,9 +116,8 @@ def together(seed: int) -> dict[str, Any]:
 
 def head_costs(made: SlimSplit, index: int, task: Task) -> dict[str, float]:
     """One width's head in integers on the emulated board."""
-    way = replace(made.ways[index], head=alone(made.net.encoder, index))
-    target = targets.load(BOARD)
-    found = profile(bind_for(latent_head(way, task), target).program, target)
+    target, head = targets.load(BOARD), alone(made.net.encoder, index)
+    found = profile(bind_for(latent_head(head, task), target).program, target)
     return {"ms": found.latency.value, "flash": found.flash.value, "instructions": found.instructions or 0.0}
 
 

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from edgesmith.collaborate.split.latents import LatentSplit
+from edgesmith.collaborate.split.latents import UNIT
 from edgesmith.compile.integerize import integerize
-from edgesmith.core.formats import PerTensor
 from edgesmith.core.graph import Graph
 from edgesmith.core.task import Task
 from edgesmith.lower import channels_last_input, raw_tensor
@@ -20,7 +19,7 @@ class ChannelsLast(nn.Module):
         return x.permute(0, 2, 3, 1)
 
 
-def latent_head(split: LatentSplit, task: Task, name: str = "head", numbers: Numbers | None = None) -> Graph:
+def latent_head(head: nn.Module, task: Task, name: str = "head", numbers: Numbers | None = None) -> Graph:
     """The program of a head: raw input (1, h, w, c) to int8 latents (1, h', w', channels), ready for the coder.
 
     The output's step is 1 and its zero point 0: what the last convolution rounds to is the latent.
@@ -32,9 +31,8 @@ def latent_head(split: LatentSplit, task: Task, name: str = "head", numbers: Num
         Unsupported: an op of the head has no lowering.
     """
     example = (raw_tensor(task.calibration.inputs[:1]),)
-    head = nn.Sequential(split.head, ChannelsLast()).eval()
-    source = stored_graph(head, example, task, name, numbers or Numbers())
-    source = with_unit_steps(source)
+    moved = nn.Sequential(head, ChannelsLast()).eval()
+    source = with_unit_steps(stored_graph(moved, example, task, name, numbers or Numbers()))
     return channels_last_input(integerize(source, int8_inputs(source, example)))
 
 
@@ -47,6 +45,3 @@ def with_unit_steps(graph: Graph) -> Graph:
             (name,) = graph.ops[producer[name]].inputs
             tensors[name] = replace(tensors[name], format=UNIT)
     return replace(graph, tensors=tensors)
-
-
-UNIT = PerTensor(scale=1.0, zero_point=0)

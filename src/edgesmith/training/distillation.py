@@ -1,9 +1,5 @@
-"""What a net learns from another: its answers, its layers' outputs, and parts of it that stay as they are."""
+"""Learning from another net: its softened answers, the outputs of its layers, and parts that stay as they are."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,63 +22,43 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return divergence * temperature**2
 
 
+def matching_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """Squared differences of two nets' layers, summed over the layers and their elements, a mean over the batch.
+
+    Args:
+        student, teacher: (n, values), the outputs of all matched layers side by side; any float dtype.
+
+    Source: generalized head network distillation, arXiv:2007.15818, with factor 1 for every layer.
+    """
+    return (student.float() - teacher.float()).square().sum() / len(student)
+
+
 class Still(nn.Module):
-    """A module that is not trained: its norms keep their statistics, its parameters get no gradient."""
+    """A part that stays as it is while what surrounds it trains: weights and statistics; gradients pass through.
+
+    The module itself is held, not copied: its parameters stop asking for gradients until `release`.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.module = module.requires_grad_(False)
+        self.module = module.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Still":
-        """Always as for inference."""
+        """Stays in eval mode, so that batch norms keep their statistics."""
         return super().train(False)
 
+    def release(self) -> nn.Module:
+        """The module, free to learn again."""
+        return self.module.requires_grad_(True)
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.module(x)
-
-
-class Features:
-    """Outputs of named layers, as they were in the module's last pass.
-
-    Args:
-        layers: names within the module; may be none.
-    """
-
-    def __init__(self, module: nn.Module, layers: Sequence[str]) -> None:
-        self.found: dict[str, Tensor] = {}
-        self.layers = tuple(layers)
-        self.handles = [module.get_submodule(layer).register_forward_hook(self._keep(layer)) for layer in layers]
-
-    def _keep(self, layer: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            self.found[layer] = output
-
-        return hook
-
-    def rows(self) -> list[Tensor]:
-        """Of each layer (n, features)."""
-        return [self.found[layer].flatten(1) for layer in self.layers]
-
-    def detach(self) -> None:
-        """Look no longer."""
-        for handle in self.handles:
-            handle.remove()
+        out: Tensor = self.module(x)
+        return out
 
 
 @torch.no_grad()
-def features_of(module: nn.Module, layers: Sequence[str], inputs: np.ndarray, batch: int = 256) -> list[np.ndarray]:
-    """What layers of a module in eval mode make of many samples; the module's outputs come last.
-
-    Args:
-        inputs: (n, ...) normalized float32.
-
-    Returns:
-        of each layer (n, ...) float16, whose range is enough for activations; of the module float32.
-    """
-    seen = Features(module.eval(), layers)
-    parts: list[list[np.ndarray]] = []
-    for start in range(0, len(inputs), batch):
-        outputs = module(torch.from_numpy(inputs[start : start + batch]))
-        parts.append([*(seen.found[layer].numpy().astype(np.float16) for layer in layers), outputs.numpy()])
-    seen.detach()
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+def answers(teacher: nn.Module, x: Tensor, bfloat16: bool) -> Tensor:
+    """What a teacher says, in bfloat16 where its student trains in it; no gradient."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
+        out: Tensor = teacher(x)
+    return out

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgesmith.collaborate.split.latents import integers
+from edgesmith.collaborate.split.latents import UNIT
 from edgesmith.collaborate.split.prior import FactorizedPrior, noisy
 
 
@@ -67,7 +67,7 @@ def test_the_prior_finds_the_entropy_of_what_it_saw(prior):
 def test_estimated_bits_are_those_sent(prior):
     """Real bytes of the coder against the prior's estimate: within 1% and the few bytes of a stream's end."""
     made, samples = prior
-    sent = integers(samples.squeeze(2).numpy())
+    sent = UNIT.quantize(samples.squeeze(2).numpy())
     data = made.code().encode(sent)
     estimate = made.bits(torch.from_numpy(sent).float()[..., None]).sum().item() / 8
     assert abs(len(data) - estimate) < 0.01 * estimate + 4

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from edgesmith.collaborate.split.slimmable import GAIN, Form, SlimDecoder, SlimNet, Width, alone
+from edgesmith.collaborate.split.slimmable import GAIN, Ensemble, Form, SlimDecoder, SlimNet, Width, alone
 
-FORM = Form("layer", widths=(Width(1, 2), Width(2, 3), Width(3, 5)), convolutions=(4, 6))
+FORM = Form(widths=(Width(1, 2), Width(2, 3), Width(3, 5)), convolutions=(4, 6))
 
 
 @pytest.fixture
 def net(rng):
     torch.manual_seed(3)
-    made = SlimNet(FORM, 1, (7, 3, 3), nn.Sequential(nn.Flatten(), nn.Linear(63, 4)))
+    rest = nn.Sequential(nn.Flatten(), nn.Linear(63, 4))
+    made = SlimNet(Ensemble(FORM, 1), SlimDecoder(FORM.widths, 7), rest, ())
     for _ in range(3):  # statistics of its own for each width
         made(torch.randn(16, 1, 12, 12, generator=rng))
     return made.eval()

@@ -1,5 +1,7 @@
-"""Nets made to be split: what crosses is small because they were trained for it."""
+"""Split computing: a net's head on the device, its tail on a server, a small payload between them."""
 
+from edgesmith.collaborate.split.bottlefit import bottlefit
 from edgesmith.collaborate.split.entropic_student import entropic_student
+from edgesmith.collaborate.split.slimmable import slimmable
 
-METHODS = (entropic_student,)
+METHODS = (bottlefit, entropic_student, slimmable)

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from edgesmith.core.errors import BadInput
+
 
 class Encoder(nn.Sequential):
     """Convolutions that each halve the picture, and one that makes the latents.
@@ -34,3 +36,18 @@ class Decoder(nn.Sequential):
             nn.BatchNorm2d(outside),
             nn.ReLU(),
         )
+
+
+def times_of(shape: tuple[int, ...], grid: tuple[int, ...], who: str) -> int:
+    """How often a decoder repeats rows and columns: a layer makes (channels, h, w), latents lie on a grid (h', w').
+
+    Raises:
+        BadInput: the layer's grid is no multiple of the latents', alike in both directions.
+    """
+    times = shape[1] // grid[0] if len(shape) == 3 else 0
+    if not times or shape[1:] != (times * grid[0], times * grid[1]):
+        raise BadInput(
+            f"{who}: the layer makes {shape}; need height and width the same multiple of the latents' {grid}. "
+            "Change how often the encoder halves, or the layer."
+        )
+    return times

@@ -2,7 +2,8 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,14 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgesmith.collaborate.coding import fit
-from edgesmith.collaborate.split.cutting import rest_after
-from edgesmith.collaborate.split.latents import LatentSplit, sent_by
-from edgesmith.collaborate.split.nets import Encoder
+from edgesmith.collaborate.split.cut import after, before, input_and_outputs, outputs_of, traced
+from edgesmith.collaborate.split.latents import UNIT, sent_by
+from edgesmith.collaborate.split.model import SplitModel
+from edgesmith.collaborate.split.nets import Encoder, times_of
 from edgesmith.collaborate.split.prior import noisy
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Split, Task
-from edgesmith.training.distillation import Still, features_of, soft_loss
+from edgesmith.training.distillation import Still, soft_loss
+from edgesmith.training.evaluate import predict
 from edgesmith.training.loop import train_module
 from edgesmith.training.recipe import Recipe
 
@@ -44,25 +47,22 @@ WIDTHS = (Width(1, 2), Width(2, 4), Width(3, 6), Width(4, 8))  # the authors' re
 
 @dataclass(frozen=True)
 class Form:
-    """The encoder, and where the original net goes on.
+    """The encoder, and what it learns from.
 
     Attributes:
-        layer: of the net, whose output the decoders imitate.
         widths: narrowest first.
         convolutions: channels of each member's convolutions, which halve the picture.
         alpha: share of the net's own answers in the loss on answers, 1 - alpha that of the labels.
     """
 
-    layer: str
     widths: tuple[Width, ...] = WIDTHS
     convolutions: tuple[int, ...] = (8, 16)
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.widths or any(width.members < 1 or width.channels < 1 for width in self.widths):
-            raise BadInput(
-                f"slimmable: widths {self.widths}; need one or more, each of a member and a channel at least."
-            )
+        counts = [count for width in self.widths for count in (width.members, width.channels)]
+        if not counts or not self.convolutions or min(*counts, *self.convolutions) < 1:
+            raise BadInput(f"slimmable: {self}; need widths and convolutions, each of 1 or more.")
 
 
 @method(
@@ -86,43 +86,54 @@ class Form:
         ),
     )
 )
-def slimmable(form: Form, recipe: Recipe, seed: int = 0) -> Callable[[nn.Module, Task], "SlimSplit"]:
-    """Train encoder and decoders in front of a classifier's last layers, which stay as they are.
+def slimmable(
+    layers: tuple[str, ...], recipe: Recipe, form: Form | None = None, seed: int = 0
+) -> Callable[[nn.Module, Task], "SlimSplit"]:
+    """Train encoder and decoders in front of a classifier's later layers, which stay as they are.
+
+    Args:
+        layers: dotted names; the first is the last layer that is replaced, a rectifier's, the others, behind it, are
+            imitated too.
 
     Raises:
-        BadInput: no such layer, no pictures of one class, a recipe that augments, or a grid that is not the layer's.
-        Unsupported: the net cannot be cut at that layer.
+        BadInput: no such layer, one that cannot be cut after, no pictures of one class, a recipe that augments, or a
+            grid that does not fit the layer's.
     """
+    if not layers or recipe.augment != "none":
+        raise BadInput(f"slimmable: layers {layers}, augment {recipe.augment}; need a layer to cut after, and none.")
 
     def split(module: nn.Module, task: Task) -> SlimSplit:
-        if recipe.augment != "none" or task.loss != "cross_entropy" or task.train.inputs.ndim != 4:
-            raise BadInput("slimmable: need pictures (n, c, h, w) of one class, and a recipe with augment none.")
-        teacher = copy.deepcopy(module).eval()
-        features, wanted = taught(teacher, form.layer, task, recipe)
+        shape = task.train.inputs.shape
+        if len(shape) != 4 or task.loss != "cross_entropy" or task.train.labels.ndim != 1:
+            raise BadInput(f"slimmable: inputs {shape}, loss {task.loss}; need pictures (n, c, h, w) of one class.")
+        chosen, teacher = form or Form(), copy.deepcopy(module).eval()
+        features, wanted = taught(teacher, layers, task, recipe)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = SlimNet(form, task.train.inputs.shape[1], features[1:], rest_after(teacher, form.layer))
+            net = assemble(copy.deepcopy(teacher), layers, chosen, task)
         made = replace(task, train=Split(task.train.inputs[: len(wanted)], wanted))
-        train_module(net, made, recipe, seed, batch_loss=imitation_loss(form.alpha, int(np.prod(features[1:]))))
-        return coded(net, task)
+        train_module(net, made, recipe, seed, batch_loss=imitation_loss(chosen.alpha, features))
+        return sealed(net, task)
 
     return split
 
 
-def taught(teacher: nn.Module, layer: str, task: Task, recipe: Recipe) -> tuple[tuple[int, ...], np.ndarray]:
-    """The shape (n, c, h, w) of a layer's outputs; and of each training sample those, its label, the net's answer.
+def taught(teacher: nn.Module, layers: Sequence[str], task: Task, recipe: Recipe) -> tuple[int, np.ndarray]:
+    """What the net makes of the training samples.
 
-    The second is (n, features + 1 + classes) float16, which holds labels up to 2048 exactly.
+    Returns:
+        features: how many its layers have together.
+        wanted: (n, features + 1 + classes) float16: the layers' outputs, the label (exact to 2048), the logits.
     """
     count = recipe.train_samples or len(task.train)
-    inputs, labels = task.train.inputs[:count], task.train.labels[:count]
-    features, answers = features_of(teacher, (layer,), task.normalize(inputs))
-    columns = (features.reshape(len(features), -1), labels[:, None].astype(np.float16), answers.astype(np.float16))
-    return features.shape, np.concatenate(columns, 1)
+    samples = Split(task.train.inputs[:count], task.train.labels[:count])
+    features = predict(outputs_of(traced(teacher, layers), layers), samples, task.normalize)
+    columns = (features, samples.labels[:, None], predict(teacher, samples, task.normalize))
+    return features.shape[1], np.concatenate([column.astype(np.float16) for column in columns], 1)
 
 
 def imitation_loss(alpha: float, features: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """The mean over widths of: squared error of the features over their variance, and the answers' divergence.
+    """The mean over widths of: squared error of the features over their variance, and the loss on answers.
 
     It takes (n, widths, features + classes) outputs of a `SlimNet` and (n, features + 1 + classes) of `taught`.
     """
@@ -131,12 +142,26 @@ def imitation_loss(alpha: float, features: int) -> Callable[[Tensor, Tensor, Ten
         wanted = wanted.to(outputs.dtype)
         layer, label, answer = wanted[:, :features], wanted[:, features].long(), wanted[:, features + 1 :]
         error = (outputs[..., :features] - layer[:, None]).square().mean() / layer.var()
-        scores = outputs[..., features:]
-        soft = sum(soft_loss(scores[:, index], answer, 1.0) for index in range(scores.shape[1])) / scores.shape[1]
-        hard = functional.cross_entropy(scores.flatten(0, 1), label.repeat_interleave(scores.shape[1]))
+        scores = outputs[..., features:].unbind(1)
+        soft = torch.stack([soft_loss(one, answer, 1.0) for one in scores]).mean()
+        hard = torch.stack([functional.cross_entropy(one, label) for one in scores]).mean()
         return error + alpha * soft + (1 - alpha) * hard
 
     return loss
+
+
+def assemble(net: nn.Module, layers: Sequence[str], form: Form, task: Task) -> "SlimNet":
+    """The untrained net before the later layers of `net`; weights from torch's own generator.
+
+    Raises:
+        BadInput: as `slimmable`.
+    """
+    whole, picture = traced(net, layers), torch.zeros(2, *task.train.inputs.shape[1:])
+    encoder = Ensemble(form, picture.shape[1])
+    with torch.no_grad():
+        shape, grid = before(whole, layers[0])(picture).shape[1:], copy.deepcopy(encoder)(picture, 0).shape[2:]
+    decoder = SlimDecoder(form.widths, shape[0], times_of(tuple(shape), tuple(grid), "slimmable"))
+    return SlimNet(encoder, decoder, after(whole, layers[0]), layers[1:])
 
 
 class Ensemble(nn.Module):
@@ -159,52 +184,65 @@ class Ensemble(nn.Module):
     def every(self, x: Tensor) -> list[Tensor]:
         """Latents of all widths, each member run once."""
         made = [member(x) for member in self.members]
-        sums = [sum(made[: width.members])[:, : width.channels] for width in self.widths]  # type: ignore[index]
+        sums = [sum(made[: width.members])[:, : width.channels] for width in self.widths]
         return [GAIN * norm(summed) for norm, summed in zip(self.norms, sums, strict=True)]
+
+
+def parts_of(encoder: nn.Module) -> tuple[list[nn.Module], nn.Conv2d]:
+    """An encoder's hidden layers, and its last convolution."""
+    *hidden, last = encoder.children()
+    assert isinstance(last, nn.Conv2d)
+    return hidden, last
 
 
 def sliced(encoder: nn.Module, x: Tensor, channels: int) -> Tensor:
     """The first channels that an encoder makes, the others not computed."""
-    *hidden, last = encoder.children()
+    hidden, last = parts_of(encoder)
     for layer in hidden:
         x = layer(x)
-    return functional.conv2d(x, last.weight[:channels], last.bias[:channels], last.stride, last.padding)
+    bias = None if last.bias is None else last.bias[:channels]
+    return functional.conv2d(x, last.weight[:channels], bias, last.stride, last.padding)
 
 
 class SlimDecoder(nn.Module):
-    """Latents of any width to a layer's output (n, outside, h, w); norms, with their scales, are each width's own."""
+    """Latents of any width to a layer's output (n, outside, h, w); norms, with their scales, are each width's own.
 
-    def __init__(self, widths: Sequence[Width], outside: int) -> None:
+    Args:
+        times: how often each row and column is repeated.
+    """
+
+    def __init__(self, widths: Sequence[Width], outside: int, times: int = 1) -> None:
         super().__init__()
+        self.enlarge = nn.Upsample(scale_factor=times, mode="nearest") if times > 1 else nn.Identity()
         self.first = nn.Conv2d(max(width.channels for width in widths), outside, 3, 1, 1, bias=False)
         self.second = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
         self.norms = nn.ModuleList(nn.ModuleList((nn.BatchNorm2d(outside), nn.BatchNorm2d(outside))) for _ in widths)
 
     def forward(self, x: Tensor, index: int) -> Tensor:
         """The latents of width `index`."""
-        norm, other = self.norms[index]  # type: ignore[misc]
+        norm, other = self.norms[index].children()
         x = functional.conv2d(x, self.first.weight[:, : x.shape[1]], None, self.first.stride, self.first.padding)
-        return torch.relu(other(self.second(torch.relu(norm(x)))))
+        return torch.relu(other(self.second(self.enlarge(torch.relu(norm(x))))))
 
 
 class SlimNet(nn.Module):
     """Everything while it is trained: (n, c, h, w) to (n, widths, features + classes), latents with noise.
 
     Args:
-        shape: (channels, h, w) of the imitated layer.
-        rest: the original net after it; it is not trained.
+        rest: the original net behind the decoder; it is not trained.
+        guides: names of its layers that are imitated.
     """
 
-    def __init__(self, form: Form, inside: int, shape: tuple[int, ...], rest: nn.Module) -> None:
+    def __init__(self, encoder: "Ensemble", decoder: "SlimDecoder", rest: nn.Module, guides: Sequence[str]) -> None:
         super().__init__()
-        self.encoder = Ensemble(form, inside)
-        self.decoder = SlimDecoder(form.widths, shape[0])
-        self.rest = Still(rest)
+        self.encoder, self.decoder, self.rest = encoder, decoder, Still(rest)
+        self.behind = Still(input_and_outputs(rest, guides)) if guides else None  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        made = [self.decoder(noisy(latents), index) for index, latents in enumerate(self.encoder.every(x))]
-        answers = self.rest(torch.cat(made)).unflatten(0, (len(made), len(x)))
-        return torch.cat([torch.stack(made).flatten(2), answers], 2).transpose(0, 1)
+        each = [self.decoder(noisy(latents), index) for index, latents in enumerate(self.encoder.every(x))]
+        made = torch.cat(each)
+        rows = (self.behind(made) if self.behind else made.flatten(1), self.rest(made))
+        return torch.cat(rows, 1).unflatten(0, (len(each), len(x))).transpose(0, 1)
 
 
 class Head(nn.Module):
@@ -223,7 +261,7 @@ class Tail(nn.Module):
 
     def __init__(self, net: SlimNet, index: int) -> None:
         super().__init__()
-        self.decoder, self.rest, self.index = net.decoder, net.rest, index
+        self.decoder, self.rest, self.index = net.decoder, net.rest.module, index
 
     def forward(self, x: Tensor) -> Tensor:
         return self.rest(self.decoder(x, self.index))
@@ -231,16 +269,16 @@ class Tail(nn.Module):
 
 @dataclass
 class SlimSplit:
-    """A net split in two whose width changes from one request to the next.
+    """A net split in two whose width changes from one request to the next; it is used as a `SplitModel`.
 
     Attributes:
-        ways: of each width head, tail and code; all share one set of weights.
+        ways: of each width a split; all share one set of weights.
         width: index of the one in use.
     """
 
     net: SlimNet
-    ways: tuple[LatentSplit, ...]
-    width: int = field(default=0)
+    ways: tuple[SplitModel, ...]
+    width: int = 0
 
     def switch(self, index: int) -> None:
         """From now on run at this width; nothing is loaded or copied.
@@ -253,18 +291,28 @@ class SlimSplit:
         self.width = index
 
     @property
-    def now(self) -> LatentSplit:
-        """Head, tail and code at the width in use."""
+    def now(self) -> SplitModel:
+        """The split at the width in use."""
         return self.ways[self.width]
 
+    def __getattr__(self, name: str) -> Any:
+        if name in SHARED:
+            return getattr(self.now, name)
+        raise AttributeError(f"a slimmable split has no attribute {name!r}")
 
-def coded(net: SlimNet, task: Task) -> SlimSplit:
+
+SHARED = ("head", "tail", "format", "shape", "code", "bits", "payload_bytes", "encode", "decode", "joined")
+
+
+def sealed(net: SlimNet, task: Task) -> SlimSplit:
     """Each width with the tables that fit its latents of the calibration split."""
+    net.rest.release()
     ways = []
     for index in range(len(net.encoder.widths)):
         head, tail = Head(net, index).eval(), Tail(net, index).eval()
-        code = fit(sent_by(head, task.calibration, task.normalize), TABLES)
-        ways.append(LatentSplit(head, tail, code, task.normalize))
+        seen = sent_by(head, task.calibration, task.normalize)
+        shape = (seen.shape[-1], *seen.shape[1:-1])
+        ways.append(SplitModel(head, tail, UNIT, shape, fit(seen, TABLES)))
     return SlimSplit(net.eval(), tuple(ways))
 
 
@@ -282,17 +330,24 @@ class Summed(nn.Module):
         return out
 
 
-@torch.no_grad()
 def alone(encoder: Ensemble, index: int) -> nn.Module:
     """One width's encoder as a net of its own, its last norm within the last convolutions: what a board compiles."""
     width, norm = encoder.widths[index], encoder.norms[index]
-    scale = GAIN / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
-    made = []
-    for member in list(encoder.members)[: width.members]:
-        *hidden, last = (copy.deepcopy(layer) for layer in member.children())
-        conv = nn.Conv2d(last.in_channels, width.channels, last.kernel_size, last.stride, last.padding)
-        conv.weight.copy_(last.weight[: width.channels] * scale[:, None, None, None])
-        shift = norm.running_mean if not made else 0.0  # once, whatever the number of members
-        conv.bias.copy_((last.bias[: width.channels] - shift) * scale)  # type: ignore[union-attr]
-        made.append(nn.Sequential(*hidden, conv))
+    assert isinstance(norm, nn.BatchNorm2d)
+    members = list(encoder.members)[: width.members]
+    made = [scaled(member, norm, shifts=position == 0) for position, member in enumerate(members)]
     return (made[0] if width.members == 1 else Summed(made)).eval()
+
+
+@torch.no_grad()
+def scaled(member: nn.Module, norm: nn.BatchNorm2d, shifts: bool) -> nn.Module:
+    """A member with the norm's scale within its last convolution; of a sum's members only one takes the shift."""
+    hidden, last = parts_of(copy.deepcopy(member))
+    assert norm.running_mean is not None and norm.running_var is not None and last.bias is not None
+    channels = norm.num_features
+    scale = GAIN / torch.sqrt(norm.running_var + norm.eps)
+    conv = nn.Conv2d(last.in_channels, channels, 3, 1, 1)
+    conv.weight.copy_(last.weight[:channels] * scale[:, None, None, None])
+    centre = norm.running_mean if shifts else torch.zeros(channels)
+    conv.bias.copy_((last.bias[:channels] - centre) * scale)  # type: ignore[union-attr]
+    return nn.Sequential(*hidden, conv)
