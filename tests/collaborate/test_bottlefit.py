@@ -8,17 +8,8 @@ import torch
 from torch import nn
 
 from edgesmith import zoo
-from edgesmith.collaborate.split.bottlefit import (
-    Bottleneck,
-    Stages,
-    assemble,
-    bottlefit,
-    decoder,
-    encoder,
-    matched,
-    payload_shape,
-    tuned,
-)
+from edgesmith.collaborate.split.bottlefit import Stages, bottlefit, tuned
+from edgesmith.collaborate.split.bottleneck import Bottleneck, assemble, decoder, encoder, matched, payload_shape
 from edgesmith.collaborate.split.cut import input_and_outputs
 from edgesmith.core.errors import BadInput
 from edgesmith.training.distillation import Still, matching_loss

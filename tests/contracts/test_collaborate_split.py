@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from edgesmith.collaborate.split import METHODS
-from edgesmith.collaborate.split.bottlefit import Bottleneck, Stages
+from edgesmith.collaborate.split.bottlefit import Stages
+from edgesmith.collaborate.split.bottleneck import Bottleneck
 from edgesmith.collaborate.split.entropic_student import Encoding, RateTraining
 from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import PerTensor

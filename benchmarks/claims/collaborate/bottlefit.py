@@ -36,14 +36,8 @@ from torch import nn
 
 from edgesmith import targets, zoo
 from edgesmith.collaborate import link as links
-from edgesmith.collaborate.split.bottlefit import (
-    Bottleneck,
-    Stages,
-    assemble,
-    matched,
-    sealed,
-    tuned,
-)
+from edgesmith.collaborate.split.bottlefit import Stages, tuned
+from edgesmith.collaborate.split.bottleneck import Bottleneck, assemble, matched, sealed
 from edgesmith.collaborate.split.cut import after, before, traced
 from edgesmith.collaborate.split.model import Payload, SplitModel, payload_format
 from edgesmith.core.task import Split, Task

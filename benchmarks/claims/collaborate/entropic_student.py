@@ -39,8 +39,8 @@ from edgesmith.collaborate.coding import board, fit
 from edgesmith.collaborate.images import Picture
 from edgesmith.collaborate.link import load as link_named
 from edgesmith.collaborate.payload import fit_steps
-from edgesmith.collaborate.split.bottlefit import Bottleneck, assemble, matched, tuned
-from edgesmith.collaborate.split.bottlefit import Stages as BottleStages
+from edgesmith.collaborate.split.bottlefit import Stages, tuned
+from edgesmith.collaborate.split.bottleneck import Bottleneck, assemble, matched
 from edgesmith.collaborate.split.cut import after, before, traced
 from edgesmith.collaborate.split.entropic_student import Encoding, RateTraining, another_tail, entropic_student
 from edgesmith.collaborate.split.latents import answers_to, coded_bytes, sent_by
@@ -215,7 +215,7 @@ def features(layer: str) -> Curve:
 def bottlefit(seed: int) -> Curve:
     """BottleFit in the same place, with the same pictures and epochs, its payload packed in few bits."""
     bed = zoo.load(TEACHER)
-    stages, found = BottleStages(MATCH, TUNE), []
+    stages, found = Stages(MATCH, TUNE), []
     parts = assemble(bed.module, bed.task, LAYERS, Bottleneck(4, 16, 2), seed)
     matched(parts, bed.task, MATCH, seed)
     for bits in BOTTLE_BITS:
