@@ -28,6 +28,21 @@ def test_a_lower_quality_takes_fewer_bytes():
     assert sizes == sorted(sizes, reverse=True)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_webp_keeps_shape_and_most_of_the_picture(channels):
+    original = picture(channels)
+    back = Picture("WEBP", 90).decode(Picture("WEBP", 90).encode(original), channels)
+    assert back.shape == original.shape and back.dtype == np.uint8
+    assert np.abs(back.astype(int) - original).mean() < 40
+
+
+def test_a_jpeg_with_tables_of_its_own_is_smaller_and_shows_the_same():
+    plain, own = Picture("JPEG", 50), Picture("JPEG", 50, own_tables=True)
+    files = [way.encode(picture(1)) for way in (plain, own)]
+    assert len(files[1]) < len(files[0])
+    assert (plain.decode(files[0], 1) == own.decode(files[1], 1)).all()
+
+
 def test_sending_counts_bytes_and_times():
     inputs = np.stack([picture(1)] * 4)
     sent = send(Picture("PNG"), inputs)

@@ -1,4 +1,4 @@
-"""Send the picture itself: PNG or JPEG, and what that takes."""
+"""Send the picture itself: PNG, JPEG or WebP, and what that takes."""
 
 import io
 import time
@@ -12,7 +12,7 @@ from PIL import Image
 from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Split
 
-Codec = Literal["PNG", "JPEG"]
+Codec = Literal["PNG", "JPEG", "WEBP"]
 QUALITIES = (95, 75, 50, 25)
 TIMED = 50  # pictures of which coding is timed
 
@@ -22,11 +22,13 @@ class Picture:
     """A way to send a picture.
 
     Attributes:
-        quality: of a JPEG, 1 to 100; PNG loses nothing.
+        quality: of a JPEG or a WebP, 1 to 100; PNG loses nothing.
+        own_tables: a JPEG brings Huffman tables made for it, which makes small files smaller.
     """
 
     codec: Codec
     quality: int = 0
+    own_tables: bool = False
 
     @property
     def name(self) -> str:
@@ -37,7 +39,9 @@ class Picture:
         """(channels, h, w) uint8, 1 or 3 channels, to the file's bytes."""
         pixels = picture[0] if picture.shape[0] == 1 else np.moveaxis(picture, 0, -1)
         file = io.BytesIO()
-        options = {"quality": self.quality} if self.codec == "JPEG" else {"optimize": True}
+        options: dict[str, Any] = {} if self.codec == "PNG" else {"quality": self.quality}
+        if self.codec == "PNG" or self.own_tables:
+            options["optimize"] = True
         Image.fromarray(np.ascontiguousarray(pixels)).save(file, self.codec, **options)
         return file.getvalue()
 
@@ -52,10 +56,10 @@ class Picture:
         """
         try:
             with Image.open(io.BytesIO(data), formats=[self.codec]) as file:
-                mode = "L" if channels == 1 else "RGB"
+                mode = "L" if channels == 1 and self.codec != "WEBP" else "RGB"  # WebP is never grey
                 if file.mode != mode or (size and file.size != tuple(size[::-1])):
                     raise BadInput(f"picture: a {file.mode} of {file.size}; need {mode} of {size}.")
-                pixels = np.asarray(file)
+                pixels = np.asarray(file.convert("L") if channels == 1 else file)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise BadInput(f"picture: not a {self.codec} ({error}); need its file.") from error
         return pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgesmith.collaborate.coding import Code
 from edgesmith.core.errors import BadInput
 from edgesmith.core.formats import PerTensor, affine
 from edgesmith.core.formats.packing import packed_bytes
@@ -40,12 +41,14 @@ class SplitModel:
         tail: (n, *shape) float to the model's outputs; runs on the server.
         format: how a payload's values become integers; both sides know it beforehand, so that it is not sent.
         shape: of one payload, without the batch.
+        code: tables for int8 payloads (channels, h, w), known to both sides; None packs the integers instead.
     """
 
     head: nn.Module
     tail: nn.Module
     format: PerTensor
     shape: tuple[int, ...]
+    code: Code | None = None
 
     @property
     def bits(self) -> int:
@@ -54,7 +57,7 @@ class SplitModel:
 
     @property
     def payload_bytes(self) -> int:
-        """Of one message, its integers packed."""
+        """Of one message, its integers packed; a code makes of it what `encode` gives, fewer on average."""
         return packed_bytes(self.shape, self.bits)
 
     def encode(self, values: Tensor) -> bytes:
@@ -65,16 +68,29 @@ class SplitModel:
         """
         if tuple(values.shape) not in (self.shape, (1, *self.shape)):
             raise BadInput(f"split: a payload has shape {self.shape}; found {tuple(values.shape)}. Send one sample.")
-        return self.format.pack(self.format.quantize(values.detach().numpy())).tobytes()
+        stored = self.format.quantize(values.detach().numpy()).reshape(self.shape)
+        if self.code:
+            return self.code.encode(np.moveaxis(stored, 0, -1))
+        return self.format.pack(stored).tobytes()
 
     def decode(self, payload: bytes) -> Tensor:
         """What the tail reads, (1, *shape), from what was sent.
 
         Raises:
-            BadInput: not as many bytes as a payload has.
+            BadInput: not as many bytes as a payload has, or no stream that its code's encoder gives.
         """
-        stored = self.format.unpack(np.frombuffer(payload, np.uint8), (1, *self.shape))
+        stored = self._decoded(self.code, payload) if self.code else self._unpacked(payload)
         return torch.from_numpy(self.format.dequantize(stored))
+
+    def _unpacked(self, payload: bytes) -> np.ndarray:
+        return self.format.unpack(np.frombuffer(payload, np.uint8), (1, *self.shape))
+
+    def _decoded(self, code: Code, payload: bytes) -> np.ndarray:
+        """(1, *shape) of a stream; of all streams that decode to a payload only the shortest is taken."""
+        last = code.decode(payload, (*self.shape[1:], self.shape[0]))
+        if code.encode(last) != payload:
+            raise BadInput(f"split: {len(payload)} bytes are no stream of this code; need what `encode` gives.")
+        return np.ascontiguousarray(np.moveaxis(last, -1, 0)[None])  # as packed ones: sums keep one order
 
     def joined(self) -> nn.Module:
         """Both halves as one net, the payload's rounding between them; they are held, not copied."""
