@@ -71,10 +71,11 @@ def picture_from_json(data: Any) -> Picture:
     Raises:
         BadInput: a field is missing, unknown or out of range.
     """
-    sound = isinstance(data, dict) and set(data) == {"codec", "quality"} and data["codec"] in get_args(Codec)
+    sound = isinstance(data, dict) and set(data) == {"codec", "quality", "own_tables"}
+    sound = sound and data["codec"] in get_args(Codec) and type(data["own_tables"]) is bool
     if not sound or type(data["quality"]) is not int or not 0 <= data["quality"] <= 100:
-        raise BadInput("picture: need a codec, PNG or JPEG, and a quality up to 100; the file is damaged.")
-    return Picture(data["codec"], data["quality"])
+        raise BadInput("picture: need a codec, a quality up to 100 and own_tables; the file is damaged.")
+    return Picture(**data)
 
 
 @dataclass(frozen=True)
