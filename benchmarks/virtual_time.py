@@ -2,9 +2,9 @@
 
     python benchmarks/virtual_time.py
 
-Three streams of 50,000 requests, the best of three runs each, by the time of one core, so that
-other work on the machine does not count: a good link, a lossy one with a server that
-cannot keep up, and one where faults follow one another. The goal, set before the first run: 100,000 a minute.
+Three streams of 50,000 requests, the best of three runs each, by the time of one core, so that other work on the
+machine does not count: a good link, a lossy one with a server that cannot keep up, and one where faults follow one
+another. The goal, set before the first run: 100,000 a minute.
 """
 
 import json

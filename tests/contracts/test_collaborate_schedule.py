@@ -41,7 +41,7 @@ def random_kind(draw: random.Random, name: int) -> Kind:
 @every_method
 def test_random_flights_lose_no_task(factory, repeats):
     """Random fleets, kinds and networks; `fly` raises where a task is lost, ends twice, or bytes do not add up."""
-    for seed in range(repeats(12, 500)):
+    for seed in range(repeats(12, 200)):
         draw = random.Random(seed)
         cloud = replace(draw.choice([*NETWORKS.values()])(seed, 60.0), slots=draw.choice((1, 4, 32)))
         kinds = tuple(draw.sample(ACTIVE, draw.randint(1, 6))) + tuple(random_kind(draw, n) for n in range(3))

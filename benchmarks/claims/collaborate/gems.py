@@ -4,6 +4,9 @@ Fleets, networks and assumptions as in dems_a.py; windows of 20 s, a rate of 0.9
 (their repository). Conditions: the steady network; the same with an edge that throttles and takes 0.85 to 1.6 of what
 is expected, an assumption; latency that rises; a rate that wanders. A task counts in the window in which it was made.
 
+The throttling edge was added after flights of another seed, 1: with the authors' figures and a steady network no window
+of a kind that the cloud may take is in danger, and GEMS does what DEMS does.
+
 Criteria, fixed before the run, on medians over the seeds: on the steady network, with either edge, GEMS' utility of
 experience is in every flight at least 0.99 of DEMS', and in some flight with the throttling edge at least 1.05 times;
 in some flight of some condition it is at least 1.5 times (paper: up to 75% higher); its total utility is at least the
