@@ -49,6 +49,7 @@ def test_a_server_answers_and_when_it_is_killed_the_device_does(edgesmith, plan)
         process.wait()
         gone = asked(edgesmith, plan, port, "--deadline", "300ms")
     assert gone["places"] == {"fallback": 40} and gone["in_time"] == 40
+    assert gone["columns"]["peak_bytes"]["p50"] > 1000 > there["columns"]["peak_bytes"]["p50"]
     assert there["quality"]["server"] == gone["quality"]["fallback"] > 0.9
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 7070
 BAR = 30  # columns of a share
 UNITS = {"ms": "ms", "bytes": "B", "uj": "µJ"}
-LABELS = {"up_ms": "link", "up_bytes": "sent", "down_bytes": "received"}
+LABELS = {"up_ms": "link", "up_bytes": "sent", "down_bytes": "received", "peak_bytes": "memory"}
 TokenFile = Annotated[
     Path | None, typer.Option("--token-file", metavar="FILE", help="Its text, else EDGESMITH_TOKEN, is the token.")
 ]

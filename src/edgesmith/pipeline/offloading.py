@@ -70,10 +70,11 @@ def offload(
     with reached(remote, link) as near:
         client = Client(Tail(plan.model, plan.outputs, plan.place), device(plan, task.test), Stream(near))
         try:
-            ledger = Ledger({**COLUMNS, "energy_uj": ENERGY})
+            ledger = Ledger({**COLUMNS, "peak_bytes": memory_of(plan), "energy_uj": ENERGY})
             answers = []
             for index, answer in _asked(client, task.test, traffic):
-                ledger.add(replace(answer.entry, energy_uj=energy_uj(plan, answer)))
+                uj, most = energy_uj(plan, answer), peak_bytes(plan, answer)
+                ledger.add(replace(answer.entry, energy_uj=uj, peak_bytes=most))
                 answers.append((index, answer))
                 seen(answer, ledger)
         finally:
@@ -87,6 +88,19 @@ def energy_uj(plan: PlanFolder, answer: Answer) -> float:
     if answer.entry.place != "fallback":
         return by_server
     return alone + (by_server if answer.entry.up_bytes else 0.0)
+
+
+def memory_of(plan: PlanFolder) -> How:
+    """How the memory of the plan's own device was found."""
+    reading = plan.ram(plan.device or plan.fallback)
+    return How(reading.kind, f"of the device's programs: {reading.how}")
+
+
+def peak_bytes(plan: PlanFolder, answer: Answer) -> int:
+    """The most memory that a request took on the plan's device: of its head, of what stood in, one after the other."""
+    head, alone = bool(answer.entry.up_bytes), answer.entry.place == "fallback"
+    ran = [artifact for artifact, did in ((plan.device, head), (plan.fallback, alone)) if did and artifact]
+    return max((int(plan.ram(artifact).value) for artifact in ran), default=0)
 
 
 def device(plan: PlanFolder, split: Split) -> Device:

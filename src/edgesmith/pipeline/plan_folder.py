@@ -17,6 +17,7 @@ from edgesmith.core.artifact import Artifact
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode
+from edgesmith.core.reading import Reading
 from edgesmith.pipeline.build import native
 from edgesmith.pipeline.realize import arranged
 
@@ -56,6 +57,17 @@ class PlanFolder:
         files = self.server.manifest["files"]
         shared = [files["graph.json"], files["weights.safetensors"], [one.to_json() for one in self.carried]]
         return hashlib.sha256(json.dumps([*shared, self.picture and self.picture.name]).encode()).digest()
+
+    def ram(self, artifact: Artifact | None) -> Reading:
+        """Memory of one of the device's programs, as its manifest has it.
+
+        Raises:
+            BadInput: it does not.
+        """
+        readings = artifact.manifest.get("readings") if artifact else None
+        if not isinstance(readings, dict) or "ram" not in readings:
+            raise BadInput("plan: a program does not say how much memory it takes. Plan again.")
+        return Reading.from_json(readings["ram"])
 
     @property
     def outputs(self) -> dict[str, tuple[int, ...]]:
