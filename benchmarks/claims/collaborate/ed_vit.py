@@ -53,6 +53,10 @@ PICTURE_BYTES, FRAME_BYTES = 784 + 32, 24  # a picture and a vector's header as 
 DEADLINE_S = 2.0
 BATCH, REQUESTS = 64, 60  # the first third with all devices, the second without one, the last without two
 NARROW = "a part for ten devices has 12 channels and 6,000 parameters, a thousandth of the paper's"
+LEARNT = (
+    "in as many epochs a part for one class sees a fifth of the pictures that one net for all sees: with eight epochs "
+    "instead of four ten parts reached 0.84 instead of 0.82 on validation (seed 0)"
+)
 FAST_NET = (
     "the whole net takes under a millisecond on this board, a Wi-Fi message alone three; the paper's takes seconds"
 )
@@ -187,7 +191,7 @@ def accuracy_findings(found: dict[str, Any], undivided: float, bed: Testbed) -> 
          "classes are dealt out evenly; no such comparison was at hand",
          "the fusion tells like classes of different parts apart as well"),
         ("10", "one", 0.02, "ten parts fused: better than one net of a part's size for all classes",
-         "no such comparison was at hand", ""),
+         "no such comparison was at hand", LEARNT),
     )  # fmt: skip
     return [
         *findings,
