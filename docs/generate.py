@@ -48,10 +48,13 @@ def section(card: Card, result: dict[str, Any] | None) -> str:
             "|---|---|---|---|---|---|---|",
         ]
         lines += [row(claim) for claim in result["claims"]]
-        lines.append(
-            f"\n`{result['command']}`, {result['seconds']:.0f} s on {result['machine']}, commit {result['commit']}."
-        )
+        lines.append(f"\n`{result['command']}`, {taken(result)} on {result['machine']}, commit {result['commit']}.")
     return "\n".join(lines) + "\n"
+
+
+def taken(result: dict[str, Any]) -> str:
+    """How long an experiment ran; a time that nobody took is said to be missing."""
+    return "time not recorded" if result["seconds"] is None else f"{result['seconds']:.0f} s"
 
 
 def evidence(claim: Claim) -> str:
