@@ -15,7 +15,7 @@ from edgesmith.collaborate.serve import wire
 from edgesmith.collaborate.serve.access import Access
 from edgesmith.collaborate.serve.breaker import Policy
 from edgesmith.collaborate.serve.client import COLUMNS, Client, Device, Tail
-from edgesmith.collaborate.serve.transport import NoAnswer, Remote, Stream, Unary
+from edgesmith.collaborate.serve.transport import NoAnswer, Remote, Stream, Unary, _Live
 from edgesmith.collaborate.serve.wire import Reply, Request
 from edgesmith.core.errors import BadInput
 
@@ -234,3 +234,33 @@ def test_the_ledger_says_what_is_measured_and_leaves_out_what_is_not():
     columns = client.ledger.summary()["columns"]
     assert {column["kind"] for column in columns.values()} == {"measured"}
     assert not {"energy_uj", "peak_bytes"} & set(columns)
+
+
+class Taker:
+    """A channel whose thread takes messages from a stream and never answers, as gRPC's does over a dead link."""
+
+    def stream_stream(self, _):
+        def call(messages, metadata):
+            self.thread = threading.Thread(target=lambda: [None for _ in messages], daemon=True)
+            self.thread.start()
+            return self
+
+        return call
+
+    def __iter__(self):
+        return iter(threading.Event().wait, True)
+
+    def cancel(self):
+        pass
+
+
+def test_a_stream_that_ends_while_it_sends_tells_everyone_who_waits(monkeypatch):
+    """Its queue empties under the hand of who ends it: more than one thread takes from it."""
+    channel = Taker()
+    live = _Live(channel, ())
+    monkeypatch.setattr(live.outgoing, "empty", lambda: False)  # as it was a moment ago
+    slot = live.send(wire.encode_request(Request(1, MODEL, picture())))
+    live.end("the connection was closed")
+    assert slot.filled.is_set() and slot.data is None
+    channel.thread.join(2.0)
+    assert not channel.thread.is_alive()

@@ -1,5 +1,6 @@
 """How a client's messages reach a server: one call for each, or one stream for all."""
 
+import contextlib
 import queue
 import threading
 import time
@@ -190,8 +191,9 @@ class _Live:
             self.why = self.why or why
             left = list(self.waiting.values())
             self.waiting.clear()
-            while not self.outgoing.empty():
-                self.outgoing.get_nowait()
+            with contextlib.suppress(queue.Empty):  # gRPC's thread takes from it, too
+                while True:
+                    self.outgoing.get_nowait()
             self.outgoing.put_nowait(None)  # ends gRPC's thread, too
         self.call.cancel()
         for slot in left:
