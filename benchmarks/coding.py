@@ -18,10 +18,7 @@ emulated cores, cycles estimated by the target's model. Seconds: medians here. W
 """
 
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 import zlib
@@ -34,6 +31,7 @@ import numpy as np
 from constriction import stream
 
 sys.path.append(str(Path(__file__).parent))
+from stamp import commit, machine
 from whole_nets import byte_task, program_graph
 
 from edgesmith import targets, zoo
@@ -248,11 +246,10 @@ def main() -> None:
     fitted, coded = activations(SIZED[0])[SIZED[1]]
     sizes = by_size(fitted, coded)
     boards, times = on_boards(fitted, coded[0]), here(fitted, coded[0])
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=RESULTS.parent)
     document = {
         "command": "EDGESMITH_DATA=<folder> python benchmarks/coding.py",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "commit": commit(),
         "criteria": criteria(cuts, sizes),
         "cuts": cuts,
         "sizes": {"net": SIZED[0], "cut": SIZED[1], "rows": sizes},

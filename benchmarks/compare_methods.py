@@ -8,11 +8,11 @@ Rows are kept in the cache, so the script goes on where it was killed. Writes be
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import torch
+from stamp import commit
 
 from edgesmith import targets, zoo
 from edgesmith.core.atomic import write_file
@@ -36,8 +36,7 @@ def main() -> None:
         keep = cache_folder() / "compare" / net
         rows = compare_methods(bed.module, bed.task, choices(["all"], BITS, ACTIVATIONS), board, net, 0, keep, print)
         found[net] = {"metric": bed.task.metric.name, "direction": bed.task.metric.direction, "rows": rows}
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-        facts = {"target": BOARD, "bits": list(BITS), "activations": ACTIVATIONS, "commit": commit.stdout.strip()}
+        facts = {"target": BOARD, "bits": list(BITS), "activations": ACTIVATIONS, "commit": commit()}
         facts["nets"] = found
         write_file(RESULTS, json.dumps(facts, indent=1) + "\n")
 

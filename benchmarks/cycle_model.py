@@ -20,13 +20,14 @@ Energy. Power of the L4R5ZI is the mean over eight published runs; its error is 
 
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from stamp import commit
 
 from edgesmith.core.atomic import write_file
 from edgesmith.emulate import Emulator, cycles, instructions
@@ -192,7 +193,6 @@ def main() -> None:
     """Fit, compare, write."""
     m4 = cortex_m4()
     boards = {"nucleo-l4r5zi": m4, **{board: other_core(board, m4) for board in TWINS}}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     for board in PUBLISHED_AS:
         boards[board]["autoencoder_never_fitted"] = autoencoder(board, boards[board]["fitted"]["fetch_stall"])
     document = {
@@ -202,7 +202,7 @@ def main() -> None:
         "target_files_agree": agreement(boards),
         "not_checked": "stm32f103 (M3) and rp2040 (M0+): no published run with known instruction counts was found",
         "command": shlex.join(["python", *sys.argv]),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
     }
     write_file(RESULTS, (json.dumps(document, indent=1) + "\n").encode())
     for board, entry in boards.items():

@@ -1,12 +1,13 @@
 """The demo's figures: `python benchmarks/demo.py` runs it in a new folder and keeps what it printed as data."""
 
 import json
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from stamp import commit, machine
 
 from edgesmith.core.atomic import write_file
 
@@ -20,13 +21,12 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "edgesmith", "demo", "--out", f"{folder}/demo"], check=True)
         seconds = time.monotonic() - begin
         data = json.loads(Path(folder, "demo", "report.json").read_text())
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     kept = {key: data[key] for key in ("title", "budget", "before", "after", "accuracy", "parity", "candidates")}
     facts = {
         "command": "python benchmarks/demo.py",
         "seconds": round(seconds, 1),
-        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "commit": commit(),
     }
     write_file(RESULT, json.dumps({**facts, **kept}, indent=1) + "\n")
     print(f"{seconds:.0f} s; {RESULT}")

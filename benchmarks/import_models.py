@@ -14,8 +14,6 @@ steps, which the runtimes round apart. A file that is refused names every op. Wr
 import json
 import logging
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +26,7 @@ import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from stamp import commit, machine
 
 from edgesmith import zoo
 from edgesmith.core.atomic import write_file
@@ -113,11 +112,10 @@ def main() -> int:
     rows = [judged(path, str(path.relative_to(data))) for path in files]
     with tempfile.TemporaryDirectory() as folder:
         rows += [judged(path, name) for path, name in exported(Path(folder))]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     result = {
         "command": "EDGESMITH_DATA=<folder> python benchmarks/import_models.py",
-        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "commit": commit(),
         "inputs": INPUTS,
         "seconds": round(time.monotonic() - begin, 1),
         "rows": rows,

@@ -14,11 +14,8 @@ arXiv:2003.02369 reports 1.68 times less by order alone on its irregularly wired
 
 import argparse
 import json
-import os
-import platform
 import shlex
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +25,7 @@ from typing import Any
 from unittest.mock import patch
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
+from stamp import commit, machine
 from whole_nets import BOARD, TFLM_ACTIVATIONS, byte_task, program_graph
 
 from compile.wiring import inception, random_wiring
@@ -124,11 +122,10 @@ def branching_net(name: str) -> dict[str, Any]:
 
 def circumstances() -> dict[str, Any]:
     """The command, machine and commit of this run."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=RESULTS.parent)
     return {
         "command": f"EDGESMITH_DATA=<folder> python benchmarks/memory.py {shlex.join(sys.argv[1:])}".strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "commit": commit(),
     }
 
 

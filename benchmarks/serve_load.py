@@ -23,6 +23,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+from stamp import commit, machine
 
 from edgesmith.collaborate.ledger import Ledger
 from edgesmith.collaborate.link import Link, Outage
@@ -42,7 +43,9 @@ RESULT = Path(__file__).parent / "results" / "serve_load.json"
 MODEL, TOKEN = bytes(range(32)), "0123456789abcdef" * 2
 VALUES = 2500  # float32: 10 KB
 LATE_MS = 25.0  # beyond a deadline: what a busy machine of two cores wakes a thread late
-CLIENTS, IDLE, DEADLINE_MS = 64, 1000, 2000.0
+CLIENTS, IDLE = 64, 1000
+DEADLINE_MS = 2000.0  # where a server that answers is what is looked for
+LOAD_DEADLINE_MS = 150.0  # of 64 clients at once: what does not come in time the device answers, never later
 Check = dict[str, Any]
 
 
@@ -184,7 +187,7 @@ def load(seconds: float) -> Check:
         def work(index: int) -> None:
             one, turn = client(port), 0
             while time.monotonic() < until_s:
-                tally.ask(one, index + turn * 0.001, DEADLINE_MS)
+                tally.ask(one, index + turn * 0.001, LOAD_DEADLINE_MS)
                 turn += 1
             one.close()
 
@@ -198,7 +201,8 @@ def load(seconds: float) -> Check:
             thread.join()
     third = max(1, len(memory) // 3)
     grown = statistics.mean(memory[-third:]) / statistics.mean(memory[third : 2 * third] or memory)
-    facts = {"clients": CLIENTS, "seconds": seconds, "per_second": round(len(tally.times_ms) / seconds)}
+    facts = {"clients": CLIENTS, "seconds": seconds, "deadline_ms": LOAD_DEADLINE_MS}
+    facts |= {"per_second": round(len(tally.times_ms) / seconds)}
     own = {"memory_kb": max(memory), "last_third_over_middle": round(grown, 3), **tally.facts()}
     return {**facts, **own, "holds": tally.wrong == 0 == tally.late and grown < 1.1}
 
@@ -348,7 +352,8 @@ def main() -> None:
     for name, check in {**checks, "lossy": lossy, "load": lambda: load(given.seconds)}.items():
         results[name] = check()
         print(name, results[name], file=sys.stderr, flush=True)
-    facts = {"command": "python benchmarks/serve_load.py", "late_after_ms": LATE_MS, "payload_bytes": 4 * VALUES}
+    run = {"command": "python benchmarks/serve_load.py", "machine": machine(), "commit": commit()}
+    facts = {**run, "late_after_ms": LATE_MS, "payload_bytes": 4 * VALUES}
     RESULT.write_text(json.dumps({**facts, "checks": results}, indent=1) + "\n")
     return None
 

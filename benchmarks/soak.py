@@ -7,10 +7,7 @@
 
 import argparse
 import json
-import os
-import platform
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stamp import commit, machine
 
 from edgesmith.core.atomic import write_file
 
@@ -97,9 +95,6 @@ def measure(name: str, count: int) -> dict[str, Any]:
             PARTS[name](lambda usual, at_length: count, facts.__setitem__, Path(folder))
         except AssertionError as error:
             failure = str(error)[:2000]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT
-    )
     return {
         "part": name,
         "what": PARTS[name].__doc__,
@@ -108,8 +103,8 @@ def measure(name: str, count: int) -> dict[str, Any]:
         **facts,
         "seconds": round(time.monotonic() - begin, 1),
         "command": f"python benchmarks/soak.py {shlex.join([name, str(count)])}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "commit": commit(),
     }
 
 

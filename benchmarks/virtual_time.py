@@ -8,13 +8,12 @@ another. The goal, set before the first run: 100,000 a minute.
 """
 
 import json
-import os
-import platform
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from stamp import commit, machine
 
 from edgesmith.collaborate import link as links
 from edgesmith.collaborate.world.faults import random_faults
@@ -60,14 +59,13 @@ def measure(world: World) -> dict[str, Any]:
 def main() -> None:
     """Measure and write."""
     streams = {name: measure(world) for name, world in STREAMS.items()}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     data = {
         "streams": streams,
         "goal_per_minute": GOAL,
         "holds": min(stream["per_minute"] for stream in streams.values()) >= GOAL,
         "command": "python benchmarks/virtual_time.py",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "commit": commit(),
     }
     write_file(RESULTS, json.dumps(data, indent=1) + "\n")
     print(json.dumps(data, indent=1))

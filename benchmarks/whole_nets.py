@@ -11,10 +11,7 @@ split. Writes benchmarks/results/whole_nets.json; nets that are not named keep t
 
 import argparse
 import json
-import os
-import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from stamp import commit, machine
 
 from edgesmith import targets, zoo
 from edgesmith.compile.integerize import integerize
@@ -161,11 +159,10 @@ def accuracy(name: str) -> dict[str, Any]:
 
 def circumstances() -> dict[str, Any]:
     """The command, machine and commit of this run."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=RESULTS.parent)
     return {
         "command": f"EDGESMITH_DATA=<folder> python benchmarks/whole_nets.py {shlex.join(sys.argv[1:])}".strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
-        "commit": commit.stdout.strip(),
+        "machine": f"{machine()}, torch {torch.__version__}",
+        "commit": commit(),
     }
 
 

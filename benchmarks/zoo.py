@@ -7,16 +7,14 @@ Writes benchmarks/results/zoo.json; nets not named keep their entry.
 
 import argparse
 import json
-import os
-import platform
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
+from stamp import commit, machine
 
 from edgesmith import zoo
 from edgesmith.core.atomic import write_file
@@ -48,11 +46,10 @@ def measure(name: str, seeds: list[int]) -> dict[str, object]:
 
 def circumstances() -> dict[str, object]:
     """The command, machine and commit of this run."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=RESULTS.parent)
     return {
         "command": f"EDGESMITH_DATA=<folder> python benchmarks/zoo.py {shlex.join(sys.argv[1:])}".strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, torch {torch.__version__}",
-        "commit": commit.stdout.strip(),
+        "machine": f"{machine()}, 1 thread, torch {torch.__version__}",
+        "commit": commit(),
     }
 
 

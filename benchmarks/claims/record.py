@@ -1,9 +1,8 @@
 """What every experiment writes: benchmarks/results/<method>.json, the claim beside what was found."""
 
 import json
-import platform
 import statistics
-import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edgesmith.core.atomic import write_file
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stamp import commit, machine
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -67,15 +69,14 @@ def record(
     Args:
         tables: what else was measured, by name; kept in the file as it is.
     """
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     data = {
         "method": method,
         "system": system,
         "claims": [asdict(finding) for finding in findings],
         "omits": list(omits),
         "command": f"edgesmith reproduce {method}",
-        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        "commit": commit.stdout.strip(),
+        "machine": machine(),
+        "commit": commit(),
         "seconds": round(time.monotonic() - begin, 1),
     } | ({"tables": dict(tables)} if tables else {})
     write_file(RESULTS / f"{method}.json", json.dumps(data, indent=1) + "\n")

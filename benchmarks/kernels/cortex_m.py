@@ -10,7 +10,6 @@ marked firmware; its output must equal the numpy definition. Some layers run wit
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -31,6 +30,9 @@ from edgesmith.pipeline.build import bind_for, firmware
 from edgesmith.run.emulated import Emulated
 from edgesmith.targets import load
 from edgesmith.zoo.models.mlperf_tiny import MobilenetV1, same_padding
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stamp import commit
 
 RESULTS = Path(__file__).parents[1] / "results" / "cortex_m_kernels.json"
 BOARDS = ("nucleo-l4r5zi", "stm32h743", "nrf5340", "stm32f103", "rp2040")
@@ -245,13 +247,12 @@ def main() -> None:
     parser.add_argument("--boards", nargs="+", default=BOARDS)
     boards = {name: measure(name) for name in parser.parse_args().boards}
     before = json.loads(RESULTS.read_text())["boards"] if RESULTS.exists() else {}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     document = {
         "unit": "per_mac: instructions per multiply-accumulate, counted on the emulated core (kind: emulated)",
         "estimated_cycles": "from the board's cycle model (kind: estimated)",
         "baseline": {"cmsis-nn, cortex-m4": CMSIS_NN},
         "command": shlex.join(["python", *sys.argv]),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "boards": {**before, **boards},
     }
     write_file(RESULTS, (json.dumps(document, indent=1) + "\n").encode())

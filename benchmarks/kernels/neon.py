@@ -13,7 +13,6 @@ their entry.
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from stamp import commit
 from whole_nets import byte_task, program_graph
 
 from edgesmith import targets, zoo
@@ -108,7 +108,6 @@ def main() -> None:
     nets = json.loads(RESULTS.read_text())["nets"] if RESULTS.exists() else {}
     for name in parser.parse_args().names:
         nets[name] = measure(name)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     document = {
         "unit": "per_mac: instructions per multiply-accumulate, counted on the emulated core (kind: emulated)",
         "estimated_ms": "one issue slot an instruction, two a cycle: an assumption (kind: estimated, error not known)",
@@ -116,7 +115,7 @@ def main() -> None:
         "holds": all(net[board]["holds"] for net in nets.values() for board in BOARDS),
         "nets": nets,
         "command": shlex.join(["python", *sys.argv]),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
     }
     write_file(RESULTS, json.dumps(document, indent=1) + "\n")
 

@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
+from stamp import commit
 from x86 import exported, own_graph, quantized, seconds
 
 from edgesmith import targets, zoo
@@ -167,7 +169,6 @@ def main() -> None:
     for name in chosen.names:
         nets[name] = measure(name, chosen.npm, chosen.repeats)
         print(f"{name:22} {json.dumps(nets[name])}", file=sys.stderr)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
     document = {
         "unit": "milliseconds per inference, one thread, batch one, int8 (kind: measured)",
@@ -175,7 +176,7 @@ def main() -> None:
         "holds": all(net["node"]["holds"] for net in nets.values()),
         "nets": nets,
         "command": shlex.join(["python", "benchmarks/peers/wasm.py", "--npm", "<folder>", *chosen.names]),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "machine": platform.processor() or platform.machine(),
         "node": node.stdout.strip(),
     }

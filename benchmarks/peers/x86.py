@@ -16,7 +16,6 @@ entry, and `python docs/speed.py` the table from it.
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,9 +31,11 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 import xnnpack
 from limits import limits
+from stamp import commit
 
 from edgesmith import targets, zoo
 from edgesmith.compile.emit.model import Program
@@ -199,7 +200,6 @@ def moved_bytes(program: Program) -> int:
 
 def document(nets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The results as they are written."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     ones = {name: net["1"] for name, net in nets.items() if "1" in net}
     return {
         "unit": "milliseconds per inference, batch one, float input",
@@ -212,7 +212,7 @@ def document(nets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         },
         "nets": nets,
         "command": shlex.join(["python", *sys.argv]),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "machine": targets.load("x86-64").title,
         "onnxruntime": onnxruntime.__version__,
         "executorch": metadata.version("executorch"),
