@@ -5,10 +5,11 @@ from torch import nn
 
 from edgesmith.compress.binary.layers import BinaryConv2d, Sign
 from edgesmith.core.task import Task
+from edgesmith.training.accelerator import fast_bfloat16
 from edgesmith.training.loop import train_module
 from edgesmith.training.recipe import Recipe
 
-TRAIN = Recipe(epochs=5, batch=64, learning_rate=4e-3, weight_decay=0.0, train_samples=4000, bfloat16=True)
+TRAIN = Recipe(epochs=5, batch=64, learning_rate=4e-3, weight_decay=0.0, train_samples=4000, bfloat16=fast_bfloat16())
 WIDTHS = (32, 64, 64, 128)
 STRIDES = (1, 2, 1)
 

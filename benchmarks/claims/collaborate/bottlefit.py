@@ -46,6 +46,7 @@ from edgesmith.pipeline.compiling import profile_model
 from edgesmith.pipeline.profile import Profile
 from edgesmith.pipeline.programs import Numbers, programs
 from edgesmith.pipeline.realize import outputs_of
+from edgesmith.training.accelerator import fast_bfloat16
 from edgesmith.training.distillation import Still
 from edgesmith.training.evaluate import evaluate, predict
 from edgesmith.training.loop import train_module
@@ -60,7 +61,7 @@ SEEDS = (0, 1, 2)
 NET, LAYERS = "fashion-cnn", ("features.4", "features.6", "features.8")
 LARGER, LARGER_LAYERS = "fashion-resnet20", ("stages.5", "stages.8")
 SHAPE = Bottleneck(channels=4, width=16, halvings=2)
-MATCH = Recipe(epochs=5, batch=128, learning_rate=4e-3, bfloat16=True)
+MATCH = Recipe(epochs=5, batch=128, learning_rate=4e-3, bfloat16=fast_bfloat16())
 TUNE = replace(MATCH, learning_rate=2e-3)
 LABELS = replace(MATCH, epochs=MATCH.epochs + TUNE.epochs)
 EXIT = replace(MATCH, epochs=3)

@@ -53,6 +53,7 @@ from edgesmith.pipeline.latent_head import latent_head
 from edgesmith.pipeline.profile import profile
 from edgesmith.pipeline.programs import Numbers, programs
 from edgesmith.pipeline.realize import arranged
+from edgesmith.training.accelerator import fast_bfloat16
 from edgesmith.training.evaluate import evaluate, predict
 from edgesmith.training.recipe import Recipe
 
@@ -69,8 +70,8 @@ LAYERS = ("stages.6", "stages.8")
 CUT, ENCODING = LAYERS[0], Encoding(widths=(16, 32), channels=8)
 FIRST = Recipe(6, learning_rate=4e-3, weight_decay=0.0, train_samples=12_000, channels_last=True)
 SECOND = Recipe(3, batch=128, learning_rate=2e-3, channels_last=True)
-MATCH = Recipe(6, batch=128, learning_rate=4e-3, train_samples=12_000, bfloat16=True)
-TUNE = Recipe(3, batch=128, learning_rate=2e-3, train_samples=12_000, bfloat16=True)
+MATCH = Recipe(6, batch=128, learning_rate=4e-3, train_samples=12_000, bfloat16=fast_bfloat16())
+TUNE = Recipe(3, batch=128, learning_rate=2e-3, train_samples=12_000, bfloat16=fast_bfloat16())
 BOTTLE_BITS = (8, 4)
 TAIL = Recipe(10, learning_rate=4e-3)
 TESTED, ON_BOARD, CODED = 5000, 1000, 20

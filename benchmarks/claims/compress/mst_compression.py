@@ -35,6 +35,7 @@ from edgesmith.lower import Lifted, channels_last_input
 from edgesmith.pipeline.build import Compiled, firmware, native
 from edgesmith.pipeline.realize import arranged, host_accuracy
 from edgesmith.run.emulated import Emulated
+from edgesmith.training.accelerator import fast_bfloat16
 from edgesmith.training.recipe import Recipe
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -42,7 +43,7 @@ from binary_nets import trained
 from record import compared, record
 from transformers import BOARD, SEEDS, Series, shortened
 
-ON = Recipe(epochs=2, batch=64, learning_rate=2e-3, weight_decay=0.0, train_samples=4000, bfloat16=True)
+ON = Recipe(epochs=2, batch=64, learning_rate=2e-3, weight_decay=0.0, train_samples=4000, bfloat16=fast_bfloat16())
 BINARY = ("binary_conv2d", "binary_conv2d_s8", "mst_conv2d", "mst_conv2d_s8")
 PAPER = "significant compression ratios with negligible accuracy drops (abstract)"
 POINTERS = (
