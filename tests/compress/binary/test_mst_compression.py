@@ -15,7 +15,7 @@ from edgesmith.data import named_task
 from edgesmith.lower import Lifted
 from edgesmith.training.recipe import Recipe
 
-QUICK = Recipe(epochs=2, batch=32, learning_rate=4e-3, weight_decay=0.0, train_samples=512)
+QUICK = Recipe(epochs=4, batch=32, learning_rate=4e-3, weight_decay=0.0, train_samples=512)
 
 
 @pytest.fixture(scope="module")
