@@ -12,6 +12,7 @@ from edgesmith.collaborate.payload import Steps
 from edgesmith.core.errors import Unsupported
 
 PER_LINE = 12
+LAST_WORDS = 16  # bytes of what a coder still holds at its end, and of what it loses by rounding
 HEADERS = ("edgesmith_code.h", "edgesmith_payload.h", "payload_steps.h", "code_encode.h", "code_shares.h")
 FILES = ("payload_pack.c", "payload_code.c", "code_encode_s8.c")
 BYTES = ("int8", "uint8")
@@ -35,7 +36,7 @@ def header(carried: Sequence[Carried], name: str) -> str:
     guard = f"{name.upper()}_PAYLOAD_H"
     rows = [
         f"/* {one.tensor.name}: {one.tensor.size} of {one.tensor.dtype} to {_said(one)}.\n"
-        f" * Gives the number of bytes, or an error below 0. scratch: {_scratch(one)} bytes. */\n"
+        f" * Gives the number of bytes, or an error below 0. scratch: {scratch_bytes(one)} bytes. */\n"
         f"{_signature(name, index)};\n"
         for index, one in enumerate(carried)
     ]
@@ -58,11 +59,19 @@ def source(carried: Sequence[Carried], name: str) -> str:
 def _said(one: Carried) -> str:
     if one.code:
         return "what its code makes of it"
-    return f"{-(-one.tensor.size * one.steps.bits // 8) if one.steps else one.tensor.nbytes} bytes"
+    return f"{room_bytes(one)} bytes"
 
 
-def _scratch(one: Carried) -> int:
+def scratch_bytes(one: Carried) -> int:
+    """RAM that packing works in."""
     return one.tensor.size if one.code else 0
+
+
+def room_bytes(one: Carried) -> int:
+    """The most that one tensor can take packed; a code's rarest values cost `code.bits` each."""
+    if one.code:
+        return -(-one.tensor.size * one.code.bits // 8) + LAST_WORDS
+    return -(-one.tensor.size * one.steps.bits // 8) if one.steps else one.tensor.nbytes
 
 
 def _signature(name: str, index: int) -> str:

@@ -68,7 +68,7 @@ def firmware(
         if self_test
         else {**model_files(compiled.program), "main.c": main_source(face)}
     )
-    paths = _written(files, folder)
+    paths = written(files, folder)
     defines = [name for name, wanted in (("EDGESMITH_MARK", mark), ("EDGESMITH_SELF_TEST", bool(self_test))) if wanted]
     room = {"flash_bytes": ROOMY_FLASH_BYTES, "ram_bytes": ROOMY_RAM_BYTES} if roomy else {}
     return compile_firmware(
@@ -109,7 +109,7 @@ def serial_firmware(compiled: Compiled, folder: Path, sha256: str) -> Firmware:
         DoesNotFit: flash or RAM is too small, and by how much.
         Unsupported: the target says no UART.
     """
-    paths = _written(serial_files(compiled, sha256), folder)
+    paths = written(serial_files(compiled, sha256), folder)
     return compile_firmware(
         [path for path in paths if path.suffix == ".c"],
         [folder, folder / "kernels"],
@@ -130,7 +130,7 @@ def wasm_module(compiled: Compiled, folder: Path, traced: bool = False) -> WasmM
     files = {**model_files(compiled.program), "main.c": main_source(face)}
     if traced:
         files["timing.c"] = timing_source(face)
-    paths = _written(files, folder)
+    paths = written(files, folder)
     return compile_wasm(
         [path for path in paths if path.suffix == ".c"],
         [folder, folder / "kernels"],
@@ -174,7 +174,7 @@ def host_library(program: Program, trace: bool = False) -> Path:
     """
     with tempfile.TemporaryDirectory(prefix="edgesmith-host-") as name:
         folder = Path(name)
-        paths = _written(model_files(program), folder)
+        paths = written(model_files(program), folder)
         sources = [path for path in paths if path.suffix == ".c"]
         defines = ["EDGESMITH_TRACE"] if trace else []
         return compile_library(sources, [folder, folder / "kernels"], defines=defines, threads=program.threaded)
@@ -195,7 +195,7 @@ def native(graph: Graph, trace: bool = False, threads: int = 1) -> Native:
     return Native(host_library(program, trace), program.interface, threads)
 
 
-def _written(files: Mapping[str, str], folder: Path) -> list[Path]:
+def written(files: Mapping[str, str], folder: Path) -> list[Path]:
     """Put files into a scratch folder."""
     paths = []
     for name, content in files.items():

@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 
 from edgesmith.collaborate.carry import Carried
-from edgesmith.collaborate.carry_source import files
 from edgesmith.collaborate.costs import figures_of
 from edgesmith.collaborate.link import Link, at_rate
-from edgesmith.compile.emit.text import identifier
 from edgesmith.core.atomic import explained, write_file
 from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.graph import Graph
 from edgesmith.core.target import Target
 from edgesmith.core.task import Task
+from edgesmith.pipeline.board_head import on_board, sources
 from edgesmith.pipeline.compiling import check_room
+from edgesmith.pipeline.joined import Joined
 from edgesmith.pipeline.plan_folder import PLAN_FILE
-from edgesmith.pipeline.realize import realize, write_artifact
+from edgesmith.pipeline.realize import arranged, realize, write_artifact
 from edgesmith.pipeline.splitting import Option, Setting, Wish, along, kinds
 
 VERSION = 1
+HELD_SAMPLES = 3  # run on an emulated board and held against this machine
 SWEEP_MBPS = np.geomspace(0.01, 1000, 41)  # of the page's chart: LoRa to Ethernet
 
 
@@ -118,7 +119,8 @@ def write(plan: Plan, out: Path) -> dict[str, Any]:
 
     Raises:
         BadInput: the folder cannot be written.
-        DoesNotFit: the part on the device is too large for it.
+        DoesNotFit: the part on the device, with the packing of its payload, is too large for it.
+        VerificationFailed: the emulated board packs other bytes than this machine.
     """
     facts = document(plan)
     with explained(out):
@@ -142,13 +144,23 @@ def write_parts(plan: Plan, option: Option, out: Path) -> dict[str, Any]:
     if option.cut is None:
         raise AssertionError("what is split has a cut")
     joined, _ = made.joined(option.cut, option.form)
-    write_sources(files(joined.carried, identifier(joined.head.name)), out / "payload")
+    write_sources(sources(joined, made.device), out / "payload")
     return {
         "device": artifact(joined.head, made.device, made.task, out / "device"),
         "server": artifact(joined.tail, made.server, None, out / "server"),
         **fallback(plan.made, out),
+        **together(joined, made),
         "payload": [one.to_json() for one in joined.carried],
     }
+
+
+def together(joined: Joined, made: Setting) -> dict[str, Any]:
+    """Head and packing as one program on the device's emulated core; nothing where it is not emulated."""
+    if not made.device.emulated:
+        return {}
+    inputs = made.validation.inputs[:HELD_SAMPLES]
+    found = on_board(joined, made.device, [{joined.head.inputs[0]: arranged(made.graph, one)} for one in inputs])
+    return {"together": found.to_json()}
 
 
 def fallback(made: Setting, out: Path) -> dict[str, str]:

@@ -60,6 +60,14 @@ class Emulated:
             raise VerificationFailed(f"run: {self.interface.name} refused its arguments on the emulated board.")
         return {port.tensor.name: self._output(i, port) for i, port in enumerate(self.interface.outputs)}
 
+    def call(self, name: str) -> Call:
+        """Call another of the program's functions, one without arguments."""
+        return self._board.call(name)
+
+    def read(self, address: int, count: int) -> bytes:
+        """Bytes at an address."""
+        return self._board.read(address, count)
+
     def peek(self, offset: int, count: int) -> bytes:
         """Bytes of the arena as the last inference left them."""
         return self._board.read(self._arena + offset, count)
