@@ -37,6 +37,10 @@ class Traffic:
     input_bytes: int = 1024
 
 
+QUIET = Traffic()
+WITHIN_A_POINT = Goal()
+
+
 @dataclass(frozen=True)
 class TierPlan(Plan):
     """A plan whose parts are the tiers, the nearest first, and whose fusion is their cascade.
@@ -86,8 +90,8 @@ class TierPlan(Plan):
 def cloud_fog(
     cost: Cost,
     uplink: Link | None = None,
-    traffic: Traffic = Traffic(),
-    goal: Goal = Goal(),
+    traffic: Traffic = QUIET,
+    goal: Goal = WITHIN_A_POINT,
     tune: Recipe = TUNE,
     seed: int = 0,
 ) -> Divide:

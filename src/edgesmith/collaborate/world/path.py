@@ -1,0 +1,120 @@
+"""A link with a node at its other end, and what keeps a caller from asking a node that does not answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simpy import Environment, Event
+
+from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.world.breaker import Breaker
+from edgesmith.collaborate.world.parts import Job, Server, Status, Wire
+from edgesmith.collaborate.world.run import PROBE_BYTES
+from edgesmith.collaborate.world.spec import Breaking
+
+Answer = str | None  # whose it is, "busy" where there is none, or None if nothing came in time
+
+
+@dataclass(slots=True)
+class Count:
+    """What a run counts beside its outcomes.
+
+    Attributes:
+        ends: (request, second), in the order they happened.
+        answers_s: by node, when each answer left it.
+        probe_bytes: by path, both ways.
+    """
+
+    ends: list[tuple[int, float]] = field(default_factory=list)
+    answers_s: dict[str, list[float]] = field(default_factory=dict)
+    probe_bytes: dict[str, int] = field(default_factory=dict)
+    wire_bytes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A message on its way, and the caller's waiting for an answer."""
+
+    sent_bytes: dict[str, int]
+    answer: Event
+    until_s: float
+
+    def settle(self, what: Answer) -> None:
+        """The caller hears of it, unless it has stopped waiting."""
+        if not self.answer.triggered:
+            self.answer.succeed(what)
+
+
+Handled = Callable[[Call, Status], None]  # what the node does once it has computed: it replies
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all paths of a run share."""
+
+    env: Environment
+    breaking: Breaking
+    count: Count
+
+
+class Path:
+    """One caller's way to a node.
+
+    Args:
+        name: of this kind of path, under which bytes are counted.
+        node: the server's name.
+    """
+
+    def __init__(self, setting: Setting, name: str, node: str, server: Server, link: Link, seed: int) -> None:
+        self.env, self.count = setting.env, setting.count
+        self.name, self.node, self.server = name, node, server
+        self.up, self.down = Wire(self.env, link, seed), Wire(self.env, link, seed, down=True)
+        self.breaker = Breaker(self.env, setting.breaking, self.probe, seed)
+
+    @property
+    def sent_bytes(self) -> int:
+        """Both ways."""
+        return self.up.sent_bytes + self.down.sent_bytes
+
+    def ask(self, sent_bytes: dict[str, int], until_s: float, ms: float, nbytes: int, handled: Handled) -> Event:
+        """Send, and wait until then: an event of what came.
+
+        Args:
+            sent_bytes: of the request, by path; added to.
+            ms: what the node computes.
+        """
+        call = Call(sent_bytes, self.env.event(), until_s)
+        job = Job(ms, lambda job, status: handled(call, status))
+        self._counted(call, self.up.send(nbytes, lambda: self.server.arrive(job)).wire_bytes)
+        self.env.timeout(max(0.0, until_s - self.env.now)).callbacks.append(lambda _: call.settle(None))
+        return call.answer
+
+    def reply(self, call: Call, whose: str, nbytes: int) -> None:
+        """Send an answer back."""
+        self.count.answers_s.setdefault(self.node, []).append(self.env.now)
+        self._counted(call, self.down.send(nbytes, lambda: call.settle(whose)).wire_bytes)
+
+    def refuse(self, call: Call) -> None:
+        """Say that there is no answer."""
+        self._counted(call, self.down.send(0, lambda: call.settle("busy")).wire_bytes)
+
+    def _counted(self, call: Call, nbytes: int) -> None:
+        call.sent_bytes[self.name] = call.sent_bytes.get(self.name, 0) + nbytes
+
+    def probe(self, seconds: float) -> Event:
+        """A small message there and back: an event, whether it was back in time."""
+        back = self.env.event()
+
+        def settle(well: bool) -> None:
+            if not back.triggered:
+                back.succeed(well)
+
+        def there() -> None:
+            if self.server.alive:
+                self._probed(self.down.send(PROBE_BYTES, lambda: settle(True)).wire_bytes)
+
+        self._probed(self.up.send(PROBE_BYTES, there).wire_bytes)
+        self.env.timeout(seconds).callbacks.append(lambda _: settle(False))
+        return back
+
+    def _probed(self, nbytes: int) -> None:
+        self.count.probe_bytes[self.name] = self.count.probe_bytes.get(self.name, 0) + nbytes
