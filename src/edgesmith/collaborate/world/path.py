@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from simpy import Environment, Event
 
@@ -11,7 +12,8 @@ from edgesmith.collaborate.world.parts import Job, Server, Status, Wire
 from edgesmith.collaborate.world.run import PROBE_BYTES
 from edgesmith.collaborate.world.spec import Breaking
 
-Answer = str | None  # whose it is, "busy" where there is none, or None if nothing came in time
+Node = Literal["fog", "cloud"]
+Answer = Literal["fog", "cloud", "busy"] | None  # whose it is; busy where there is none; None if none came in time
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class Path:
         node: the server's name.
     """
 
-    def __init__(self, setting: Setting, name: str, node: str, server: Server, link: Link, seed: int) -> None:
+    def __init__(self, setting: Setting, name: str, node: Node, server: Server, link: Link, seed: int) -> None:
         self.env, self.count = setting.env, setting.count
         self.name, self.node, self.server = name, node, server
         self.up, self.down = Wire(self.env, link, seed), Wire(self.env, link, seed, down=True)
@@ -88,7 +90,7 @@ class Path:
         self.env.timeout(max(0.0, until_s - self.env.now)).callbacks.append(lambda _: call.settle(None))
         return call.answer
 
-    def reply(self, call: Call, whose: str, nbytes: int) -> None:
+    def reply(self, call: Call, whose: Node, nbytes: int) -> None:
         """Send an answer back."""
         self.count.answers_s.setdefault(self.node, []).append(self.env.now)
         self._counted(call, self.down.send(nbytes, lambda: call.settle(whose)).wire_bytes)
