@@ -16,11 +16,12 @@ from simpy import Environment, Event
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.world.fleet_check import check_fleet
 from edgesmith.collaborate.world.parts import Device, Server, Status
-from edgesmith.collaborate.world.path import Answer, Call, Count, Handled, Path, Setting
+from edgesmith.collaborate.world.path import Answer, Call, Count, Handled, Node, Path, Setting
 from edgesmith.collaborate.world.tiers import MAX_DEVICES, Fleet, Outcome, Place, Request
 
 Way = Literal["near", "back", "direct"]
 WAYS: tuple[Way, ...] = ("near", "back", "direct")
+ROOM = 1.1  # ours: times what the rest of a way takes at most, which is kept free for it
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,10 @@ class _Session:
         """A path for each caller; none where there is no link."""
         if link is None:
             return []
-        setting, node = Setting(self.env, self.fleet.breaking, self.count), "fog" if way == "near" else "cloud"
-        server, first = self.fog if way == "near" else self.cloud, (3 * self.fleet.seed + WAYS.index(way)) * MAX_DEVICES
-        return [Path(setting, way, node, server, link, first + caller) for caller in range(callers)]
+        setting, first = Setting(self.env, self.fleet.breaking, self.count), 3 * self.fleet.seed + WAYS.index(way)
+        node: Node = "fog" if way == "near" else "cloud"
+        server = self.fog if way == "near" else self.cloud
+        return [Path(setting, way, node, server, link, first * MAX_DEVICES + caller) for caller in range(callers)]
 
     def paths(self) -> Iterator[Path]:
         """All there are."""
@@ -127,7 +129,7 @@ class _Session:
         """Whom a device asks, in order: until when it waits, what is computed there, and who replies."""
         caller, work, fleet = trip.request.device, self.work, self.fleet
         if self.near:
-            until_s = by_s - fleet.direct_ms * 1e-3
+            until_s = by_s - ROOM * fleet.direct_ms * 1e-3
             too_late = self.env.now + fleet.near_ms * 1e-3 > until_s
             yield self.near[caller], by_s if too_late else until_s, work.fog_ms or 0.0, self.at_fog(trip)
         if self.direct:
@@ -152,7 +154,7 @@ class _Session:
     def pass_on(self, near: Path, call: Call) -> Generator[Event, Any, None]:
         """Ask the cloud for a device; what the node held is gone if it goes down meanwhile."""
         life, answer = self.fog.life, None
-        until_s, work = call.until_s - self.fleet.home_ms * 1e-3, self.work
+        until_s, work = call.until_s - ROOM * self.fleet.home_ms * 1e-3, self.work
         if self.back and self.env.now < until_s and self.back[0].breaker.admits():
             path = self.back[0]
             answer = yield path.ask(
