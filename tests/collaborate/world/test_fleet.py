@@ -135,6 +135,12 @@ def test_with_no_time_for_two_ways_the_nearer_is_taken_to_the_deadline():
     assert found.place == "fog" and found.total_ms == pytest.approx(30.0)
 
 
+def test_the_fog_does_not_wait_for_an_answer_that_would_be_late():
+    """At 26 ms the cloud's answer would take 42.9 more, and 60 less the way home is too soon for it."""
+    found = only(fleet(NEITHER, work=replace(WORK, deadline_ms=60.0)))
+    assert found.place == "fog" and found.back_bytes == 0 and found.total_ms == pytest.approx(30.0)
+
+
 def test_devices_wait_for_each_other_at_the_fog():
     requests = tuple(Request(0.0, device, FOG_ONLY) for device in range(2))
     made = run_fleet(Fleet(WORK, PATHS, requests, devices=2))

@@ -78,6 +78,7 @@ class _Session:
         self.devices = [Device(self.env) for _ in range(fleet.devices)]
         self.fog = Server(self.env, fleet.fog, fleet.fog_faults)
         self.cloud = Server(self.env, fleet.cloud, fleet.cloud_faults)
+        self.back_s = fleet.back_ms * 1e-3
         self.near = self.opened("near", fleet.paths.near, fleet.devices)
         self.back = self.opened("back", fleet.paths.back, 1)
         self.direct = self.opened("direct", fleet.paths.direct, fleet.devices)
@@ -153,9 +154,11 @@ class _Session:
 
     def pass_on(self, near: Path, call: Call) -> Generator[Event, Any, None]:
         """Ask the cloud for a device; what the node held is gone if it goes down meanwhile."""
-        life, answer = self.fog.life, None
-        until_s, work = call.until_s - ROOM * self.fleet.home_ms * 1e-3, self.work
-        if self.back and self.env.now < until_s and self.back[0].breaker.admits():
+        life, answer, work = self.fog.life, None, self.work
+        until_s = call.until_s - ROOM * self.fleet.home_ms * 1e-3
+        # With an answer of its own it does not wait for one that would be late; without, it can only try.
+        needed_s = self.back_s if work.fog_ms is not None else 0.0
+        if self.back and self.env.now + needed_s < until_s and self.back[0].breaker.admits():
             path = self.back[0]
             answer = yield path.ask(
                 call.sent_bytes, until_s, work.cloud_ms or 0.0, work.up_bytes, lambda c, s: self.at_cloud(path, c, s)

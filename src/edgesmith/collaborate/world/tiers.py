@@ -99,8 +99,19 @@ class Fleet:
 
     @property
     def near_ms(self) -> float:
-        """What the fog's own answer takes a device at most, without queues and losses."""
-        return there_and_back_ms(self.paths.near, self.work) + (self.work.fog_ms or 0.0)
+        """What the fog's answer takes a device at most, without queues and losses: the cloud's, where it has no net."""
+        near_ms = there_and_back_ms(self.paths.near, self.work)
+        if self.work.fog_ms is not None:
+            return near_ms + self.work.fog_ms
+        return near_ms + there_and_back_ms(self.paths.back, self.work) + (self.work.cloud_ms or 0.0)
+
+    @property
+    def back_ms(self) -> float:
+        """What the cloud's answer takes the fog node on average, without queues; infinite where there is no way."""
+        link, work = self.paths.back, self.work
+        if link is None or work.cloud_ms is None:
+            return math.inf
+        return link.expected_ms(work.up_bytes) + work.cloud_ms + link.expected_ms(work.down_bytes, down=True)
 
     @property
     def home_ms(self) -> float:
