@@ -78,7 +78,6 @@ class _Session:
         self.devices = [Device(self.env) for _ in range(fleet.devices)]
         self.fog = Server(self.env, fleet.fog, fleet.fog_faults)
         self.cloud = Server(self.env, fleet.cloud, fleet.cloud_faults)
-        self.back_s = fleet.back_ms * 1e-3
         self.near = self.opened("near", fleet.paths.near, fleet.devices)
         self.back = self.opened("back", fleet.paths.back, 1)
         self.direct = self.opened("direct", fleet.paths.direct, fleet.devices)
@@ -157,7 +156,7 @@ class _Session:
         life, answer, work = self.fog.life, None, self.work
         until_s = call.until_s - ROOM * self.fleet.home_ms * 1e-3
         # With an answer of its own it does not wait for one that would be late; without, it can only try.
-        needed_s = self.back_s if work.fog_ms is not None else 0.0
+        needed_s = self.fleet.back_ms * 1e-3 if work.fog_ms is not None else 0.0
         if self.back and self.env.now + needed_s < until_s and self.back[0].breaker.admits():
             path = self.back[0]
             answer = yield path.ask(

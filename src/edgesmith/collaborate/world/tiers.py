@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -97,7 +98,7 @@ class Fleet:
             if getattr(self, name).outages or getattr(self, name).garbage:
                 raise BadInput(f"fleet: {name} has outages or garbage; need none. Give outages to the links.")
 
-    @property
+    @cached_property
     def near_ms(self) -> float:
         """What the fog's answer takes a device at most, without queues and losses: the cloud's, where it has no net."""
         near_ms = there_and_back_ms(self.paths.near, self.work)
@@ -105,7 +106,7 @@ class Fleet:
             return near_ms + self.work.fog_ms
         return near_ms + there_and_back_ms(self.paths.back, self.work) + (self.work.cloud_ms or 0.0)
 
-    @property
+    @cached_property
     def back_ms(self) -> float:
         """What the cloud's answer takes the fog node on average, without queues; infinite where there is no way."""
         link, work = self.paths.back, self.work
@@ -113,12 +114,12 @@ class Fleet:
             return math.inf
         return link.expected_ms(work.up_bytes) + work.cloud_ms + link.expected_ms(work.down_bytes, down=True)
 
-    @property
+    @cached_property
     def home_ms(self) -> float:
         """What an answer takes at most from the fog node to its device, without losses."""
         return most_ms(self.paths.near, self.work.down_bytes, down=True) if self.paths.near else 0.0
 
-    @property
+    @cached_property
     def direct_ms(self) -> float:
         """What the cloud's answer takes a device that asks it itself, likewise; 0 where it cannot."""
         return there_and_back_ms(self.paths.direct, self.work) + (self.work.cloud_ms or 0.0 if self.paths.direct else 0)
