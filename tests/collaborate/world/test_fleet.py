@@ -10,7 +10,7 @@ from edgesmith.collaborate.world.faults import Faults, Slow, random_faults
 from edgesmith.collaborate.world.fleet import run_fleet
 from edgesmith.collaborate.world.fleet_check import check_fleet
 from edgesmith.collaborate.world.spec import Breaking, Serving, periodic, poisson
-from edgesmith.collaborate.world.tiers import Fleet, Paths, Request, Work
+from edgesmith.collaborate.world.tiers import Fleet, Paths, Request, Work, most_ms
 from edgesmith.core.errors import BadInput
 
 # A request of 960 bytes with a header of 40 is 8 ms on a wire of 1 Mbit/s, its answer of 85 and 40 is 1 ms.
@@ -116,6 +116,21 @@ def test_the_fog_answers_itself_where_the_cloud_does_not():
     assert found.place == "fog" and found.total_ms == pytest.approx(200.0 - 1.1 * 71.0 - 1.1 * 4.0 + 4.0)
     found = only(fleet(NEITHER, cloud_faults=GONE, paths=Paths(NEAR, BACK)))
     assert found.place == "fog" and found.total_ms == pytest.approx(200.0 - 1.1 * 4.0 + 4.0)
+
+
+def test_the_fog_stops_asking_a_cloud_that_failed_three_times():
+    made = run_fleet(fleet(*[NEITHER] * 5, every_ms=250.0, cloud_faults=GONE, paths=Paths(NEAR, BACK)))
+    assert [outcome.total_ms for outcome in made.outcomes] == pytest.approx([199.6] * 3 + [30.0] * 2)
+
+
+def test_a_fog_node_without_a_net_says_that_nobody_answered():
+    """Its refusal, a header of 40 bytes, leaves a tenth more than 4 ms before the deadline and takes 3.32 ms."""
+    found = only(fleet(NEITHER, work=replace(WORK, fog_ms=None), cloud_faults=GONE, paths=Paths(NEAR, BACK)))
+    assert found.place == "local" and found.total_ms == pytest.approx(200.0 - 1.1 * 4.0 + 3.32)
+
+
+def test_the_most_a_message_takes_has_all_of_the_jitter():
+    assert most_ms(Link("l", mbps=8.0, delay_ms=3.0, jitter_ms=2.0), 960) == pytest.approx(1.0 + 3.0 + 4.0)
 
 
 def test_what_the_fog_waited_for_is_lost_when_it_goes_down():
