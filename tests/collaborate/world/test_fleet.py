@@ -156,6 +156,18 @@ def test_the_fog_does_not_wait_for_an_answer_that_would_be_late():
     assert found.place == "fog" and found.back_bytes == 0 and found.total_ms == pytest.approx(30.0)
 
 
+def test_the_fog_tells_the_device_to_wait_where_the_cloud_takes_longer():
+    """The device would wait 120 - 78.1 ms; at 26 ms the fog node says, in 40 bytes, that the answer comes at 72.9."""
+    short = replace(WORK, deadline_ms=120.0)
+    found = only(fleet(NEITHER, work=short))
+    assert found.place == "cloud" and found.total_ms == pytest.approx(5.0 + TO_FOG + 10.0 + TO_CLOUD + 2.0)
+    assert (found.near_bytes, found.direct_bytes) == (1125 + 40, 0)
+    found = only(fleet(NEITHER, work=short, cloud_faults=GONE))
+    assert found.place == "fog" and found.total_ms == pytest.approx(120.0 - 1.1 * 4.0 + 4.0)
+    found = only(fleet(NEITHER, work=short, fog_faults=Faults(down=(Outage(0.05, 1.0),))))
+    assert found.place == "local" and found.total_ms == pytest.approx(120.0)
+
+
 def test_devices_wait_for_each_other_at_the_fog():
     requests = tuple(Request(0.0, device, FOG_ONLY) for device in range(2))
     made = run_fleet(Fleet(WORK, PATHS, requests, devices=2))

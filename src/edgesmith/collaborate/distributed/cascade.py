@@ -109,15 +109,33 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the nets of some tiers say of n samples.
+
+    Attributes:
+        sureness, right: (n, tiers) how sure each is, and whether it is right.
+        whole: (n,) whether the net is right that they are measured by.
+    """
+
+    sureness: np.ndarray
+    right: np.ndarray
+    whole: np.ndarray
+
+
+@dataclass(frozen=True)
 class Outlook:
     """What a choice of thresholds gives on the samples that it was made on.
 
     Attributes:
+        lost: accuracy below that of the net that it is measured by.
+        error: standard error of `lost`.
         shares: of all requests, answered at each tier.
     """
 
     thresholds: tuple[float, ...]
     accuracy: float
+    lost: float
+    error: float
     latency_ms: float
     shares: tuple[float, ...]
 
@@ -133,24 +151,34 @@ def answered_by(sureness: np.ndarray, thresholds: Sequence[float]) -> np.ndarray
     return np.asarray(sure.argmax(1))
 
 
-def outlook(
-    sureness: np.ndarray, right: np.ndarray, stages: Sequence[Stage], per_s: float, thresholds: tuple[float, ...]
-) -> Outlook:
-    """Accuracy, and mean latency at a load of `per_s` requests a second.
+def outlook(seen: Seen, stages: Sequence[Stage], per_s: float, thresholds: tuple[float, ...]) -> Outlook:
+    """Accuracy, and mean latency at a load of `per_s` requests a second."""
+    at = answered_by(seen.sureness, thresholds)
+    right = seen.right[np.arange(len(at)), at]
+    lost = seen.whole.astype(float) - right
+    shares = np.bincount(at, minlength=len(stages)) / len(at)
+    return Outlook(
+        thresholds,
+        float(right.mean()),
+        float(lost.mean()),
+        float(lost.std() / math.sqrt(len(lost))),
+        latency_of(shares, stages, per_s),
+        tuple(float(share) for share in shares),
+    )
+
+
+def latency_of(shares: np.ndarray, stages: Sequence[Stage], per_s: float) -> float:
+    """Mean milliseconds of a request.
 
     Args:
-        right: (n, tiers) whether each tier's answer is right.
+        shares: (tiers,) of all requests, answered at each.
     """
-    at = answered_by(sureness, thresholds)
-    shares = np.bincount(at, minlength=len(stages)) / len(at)
     reached = [float(shares[tier:].sum()) for tier in range(len(stages))]
-    latency_ms = sum(
+    return sum(
         share * (stage.trip_ms + stage.ms + stage.wait_ms(per_s * share))
         for share, stage in zip(reached, stages, strict=True)
         if share > 0
     )
-    accuracy = float(right[np.arange(len(at)), at].mean())
-    return Outlook(thresholds, accuracy, latency_ms, tuple(float(share) for share in shares))
 
 
 def candidates(sureness: np.ndarray) -> list[float]:
@@ -158,22 +186,25 @@ def candidates(sureness: np.ndarray) -> list[float]:
     return sorted({*np.quantile(sureness, np.linspace(0, 1, CANDIDATES)).tolist(), NEVER})
 
 
-def outlooks(sureness: np.ndarray, right: np.ndarray, stages: Sequence[Stage], per_s: float) -> list[Outlook]:
+def outlooks(seen: Seen, stages: Sequence[Stage], per_s: float) -> list[Outlook]:
     """Of all candidates at all tiers but the last, those at which no tier falls behind."""
-    each = [candidates(sureness[:, tier]) for tier in range(len(stages) - 1)]
-    found = [outlook(sureness, right, stages, per_s, thresholds) for thresholds in product(*each)]
+    each = [candidates(seen.sureness[:, tier]) for tier in range(len(stages) - 1)]
+    found = [outlook(seen, stages, per_s, thresholds) for thresholds in product(*each)]
     return [one for one in found if one.latency_ms < math.inf]
 
 
-def best(found: Sequence[Outlook], least: float) -> Outlook:
-    """The fastest of at least this accuracy, or else the most accurate.
+def best(found: Sequence[Outlook], loss: float, spare: float = 0.0) -> Outlook:
+    """The fastest that loses at most so much accuracy, or else the most accurate.
+
+    Args:
+        spare: standard errors that must lie between; the fastest of many is also the luckiest on these samples.
 
     Raises:
         BadInput: there is none to choose from.
     """
     if not found:
         raise BadInput("cascade: at this load every choice makes a tier fall behind. Give fewer requests a second.")
-    enough = [one for one in found if one.accuracy >= least]
+    enough = [one for one in found if one.lost + spare * one.error <= loss]
     if enough:
         return min(enough, key=lambda one: (one.latency_ms, -one.accuracy))
     return max(found, key=lambda one: (one.accuracy, -one.latency_ms))

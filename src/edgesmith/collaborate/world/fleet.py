@@ -1,9 +1,9 @@
 """Run a fleet over three tiers: every request from its start to its end.
 
 A device that is sure answers. If it is not, it asks the fog node, for as long as the way straight to the cloud would
-still be in time; then the cloud; and what nobody answered it answers itself, by the deadline. The fog node answers what
-it is sure of, and what the cloud does not answer in time. Who fails three times in a row is not asked, until a probe
-comes back.
+still be in time, or longer where the node says that it passed the input on; then the cloud; and what nobody answered it
+answers itself, by the deadline. The fog node answers what it is sure of, and what the cloud does not answer in time.
+Who fails three times in a row is not asked, until a probe comes back.
 """
 
 import math
@@ -16,7 +16,7 @@ from simpy import Environment, Event
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.world.fleet_check import check_fleet
 from edgesmith.collaborate.world.parts import Device, Server, Status
-from edgesmith.collaborate.world.path import Answer, Call, Count, Handled, Node, Path, Setting
+from edgesmith.collaborate.world.path import Answer, Call, Count, Handled, Message, Node, Path, Setting
 from edgesmith.collaborate.world.tiers import MAX_DEVICES, Fleet, Outcome, Place, Request
 
 Way = Literal["near", "back", "direct"]
@@ -119,7 +119,8 @@ class _Session:
         for path, until_s, ms, handled in self.ways(trip, by_s):
             if self.env.now >= until_s or not path.breaker.admits():
                 continue
-            answer: Answer = yield path.ask(trip.sent_bytes, until_s, ms, self.work.up_bytes, handled)
+            message = Message(trip.sent_bytes, ms, self.work.up_bytes)
+            answer: Answer = yield path.ask(message, (until_s, by_s), handled)
             path.breaker.record(answer in ("fog", "cloud"))
             if answer == "fog" or answer == "cloud":
                 return answer
@@ -154,14 +155,12 @@ class _Session:
     def pass_on(self, near: Path, call: Call) -> Generator[Event, Any, None]:
         """Ask the cloud for a device; what the node held is gone if it goes down meanwhile."""
         life, answer, work = self.fog.life, None, self.work
-        until_s = call.until_s - ROOM * self.fleet.home_ms * 1e-3
-        # With an answer of its own it does not wait for one that would be late; without, it can only try.
-        needed_s = self.fleet.back_ms * 1e-3 if work.fog_ms is not None else 0.0
-        if self.back and self.env.now + needed_s < until_s and self.back[0].breaker.admits():
-            path = self.back[0]
-            answer = yield path.ask(
-                call.sent_bytes, until_s, work.cloud_ms or 0.0, work.up_bytes, lambda c, s: self.at_cloud(path, c, s)
-            )
+        until_s = self.waits_for_cloud(call)
+        if self.back and self.env.now < until_s and self.back[0].breaker.admits():
+            if until_s > call.until_s:
+                near.hold(call)
+            path, message = self.back[0], Message(call.sent_bytes, work.cloud_ms or 0.0, work.up_bytes)
+            answer = yield path.ask(message, (until_s, until_s), lambda c, s: self.at_cloud(path, c, s))
             path.breaker.record(answer == "cloud")
         if not self.fog.alive or self.fog.life != life:
             return
@@ -169,6 +168,15 @@ class _Session:
             near.reply(call, "cloud" if answer == "cloud" else "fog", work.down_bytes)
         else:
             near.refuse(call)
+
+    def waits_for_cloud(self, call: Call) -> float:
+        """Until when the fog node does; not at all where it has an answer of its own and the cloud's would be late."""
+        now_s, home_s = self.env.now, ROOM * self.fleet.home_ms * 1e-3
+        back_s = self.fleet.back_ms * 1e-3
+        if now_s + back_s < call.until_s - home_s or self.work.fog_ms is None:
+            return call.until_s - home_s
+        in_time = now_s + back_s < call.by_s - home_s and now_s + home_s < call.until_s
+        return call.by_s - home_s if in_time else now_s
 
     def at_cloud(self, path: Path, call: Call, status: Status) -> None:
         """The cloud always answers what it has computed."""

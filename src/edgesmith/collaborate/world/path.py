@@ -8,7 +8,7 @@ from simpy import Environment, Event
 
 from edgesmith.collaborate.link import Link
 from edgesmith.collaborate.world.breaker import Breaker
-from edgesmith.collaborate.world.parts import Job, Server, Status, Wire
+from edgesmith.collaborate.world.parts import Job, Server, Status, Wire, later
 from edgesmith.collaborate.world.run import PROBE_BYTES
 from edgesmith.collaborate.world.spec import Breaking
 
@@ -34,16 +34,42 @@ class Count:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A message on its way, and the caller's waiting for an answer."""
+    """A message on its way, and the caller's waiting for an answer.
+
+    Attributes:
+        until_s: for which the caller waits.
+        by_s: for which it waits where it is told that the answer comes later; never sooner than `until_s`.
+    """
 
     sent_bytes: dict[str, int]
     answer: Event
     until_s: float
+    by_s: float
+    held: bool = False
 
     def settle(self, what: Answer) -> None:
         """The caller hears of it, unless it has stopped waiting."""
         if not self.answer.triggered:
             self.answer.succeed(what)
+
+    def give_up(self) -> None:
+        """The caller stops waiting, unless it was told to wait longer."""
+        if not self.held:
+            self.settle(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is asked of a node.
+
+    Attributes:
+        sent_bytes: of the request, by path; added to.
+        ms: what the node computes.
+    """
+
+    sent_bytes: dict[str, int]
+    ms: float
+    nbytes: int
 
 
 Handled = Callable[[Call, Status], None]  # what the node does once it has computed: it replies
@@ -77,18 +103,26 @@ class Path:
         """Both ways."""
         return self.up.sent_bytes + self.down.sent_bytes
 
-    def ask(self, sent_bytes: dict[str, int], until_s: float, ms: float, nbytes: int, handled: Handled) -> Event:
-        """Send, and wait until then: an event of what came.
+    def ask(self, message: Message, waits: tuple[float, float], handled: Handled) -> Event:
+        """Send, and wait: an event of what came.
 
         Args:
-            sent_bytes: of the request, by path; added to.
-            ms: what the node computes.
+            waits: `until_s` and `by_s` of the call.
         """
-        call = Call(sent_bytes, self.env.event(), until_s)
-        job = Job(ms, lambda job, status: handled(call, status))
-        self._counted(call, self.up.send(nbytes, lambda: self.server.arrive(job)).wire_bytes)
-        self.env.timeout(max(0.0, until_s - self.env.now)).callbacks.append(lambda _: call.settle(None))
+        call = Call(message.sent_bytes, self.env.event(), *waits)
+        job = Job(message.ms, lambda job, status: handled(call, status))
+        self._counted(call, self.up.send(message.nbytes, lambda: self.server.arrive(job)).wire_bytes)
+        later(self.env, call.until_s - self.env.now, call.give_up)
         return call.answer
+
+    def hold(self, call: Call) -> None:
+        """Tell the caller that the answer comes later than it waits for."""
+
+        def heard() -> None:
+            call.held = True
+            later(self.env, call.by_s - self.env.now, lambda: call.settle(None))
+
+        self._counted(call, self.down.send(0, heard).wire_bytes)
 
     def reply(self, call: Call, whose: Node, nbytes: int) -> None:
         """Send an answer back."""
