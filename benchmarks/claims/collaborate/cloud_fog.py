@@ -1,21 +1,27 @@
 """Cloud-Fog's claims (arXiv:2506.18024): a classification over device, fog and cloud, beside one tier and two.
 
-No set of collisions is at hand: Fashion-MNIST, the zoo's ResNet-20 and three smaller ones, trained for two epochs each,
-seeds 0, 1, 2. The device is an STM32H743, the fog a Raspberry Pi 4, the cloud four x86-64 cores; times are predicted
-from the int8 programs. 60 devices make 8 requests a second each, at random; all 10,000 test pictures come twice, in the
-seed's order. Wi-Fi to the fog, 15 ms of wire from there to the cloud, LTE from a device straight to the cloud; 150 ms
-to answer. Conditions: steady; Wi-Fi at the edge of its reach; the fog down for two stretches of 6 s out of 42.
+No set of collisions is at hand: Fashion-MNIST, the zoo's ResNet-20 and three smaller ones, trained for three epochs
+each, seeds 3, 4, 5. The device is an STM32H743, the fog a Raspberry Pi 4, the cloud four x86-64 cores; times are
+predicted from the int8 programs. 60 devices make 8 requests a second each, at random; all 10,000 test pictures come
+twice, in the seed's order. Wi-Fi to the fog, 15 ms of wire from there to the cloud, LTE from a device straight to the
+cloud; 150 ms to answer. Conditions: steady; twice the load; Wi-Fi at the edge of its reach; the fog down for two
+stretches of 6 s out of 42.
 
-Every arm is chosen in the same way: of all nets on its tiers and all thresholds the fastest in expectation, at this
-load on steady links, that loses at most a point to ResNet-20 on the validation split, or else the most accurate. Arms
-of two tiers: device and cloud over LTE, or by way of the fog's router; device and fog; fog and cloud.
+Every arm is chosen in the same way: of all nets on its tiers and all thresholds the fastest in expectation, at its load
+on steady links, that loses at most a point to ResNet-20 on the validation split with a standard error to spare, or else
+the most accurate. Arms of two tiers: device and cloud over LTE, or by way of the fog's router; device and fog; fog and
+cloud.
 
 Criteria, fixed before the run, on medians over the seeds, accuracy being that of answers in time over all requests.
-Steady: three tiers are at most a point below the most accurate two, and faster on average than the fastest two that are
-not more than a point less accurate than three; at most a point below the cloud alone, in at most two thirds of its mean
-time and its 95th percentile; half the bytes to the cloud. Bad Wi-Fi: the same two comparisons with two tiers. Fog down:
+Steady, with twice the load, and with bad Wi-Fi: three tiers are at most a point below the most accurate two, and faster
+on average than the fastest two that are not more than a point less accurate than three. Steady: at most a point below
+the cloud alone, in at most two thirds of its mean time and its 95th percentile; half the bytes to the cloud. Fog down:
 no request without an answer by its deadline; accuracy at most half a point below device and cloud over LTE, and faster
 on average; at least a point more accurate than device and fog.
+
+Added after a run of seeds 0 to 2, which met eight of the twelve criteria that it had: twice the load; the standard
+error; a third epoch; and that the fog node says when it has passed an input on, without which a device on bad Wi-Fi
+did not wait for the cloud.
 """
 
 import sys
@@ -54,10 +60,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from record import Finding, compared, record
 from testbeds import kept
 
-SEEDS = (0, 1, 2)
+SEEDS = (3, 4, 5)
 NET = "fashion-resnet20"
 SMALLER = ((1, (4, 8, 16)), (1, (8, 16, 32)), (3, (8, 16, 32)))  # blocks a stage, and channels
-TUNE = Recipe(epochs=2, batch=128, learning_rate=4e-3, bfloat16=fast_bfloat16(), channels_last=True)
+TUNE = Recipe(epochs=3, batch=128, learning_rate=4e-3, bfloat16=fast_bfloat16(), channels_last=True)
 BOARDS = {"device": "stm32h743", "fog": "raspberry-pi-4", "cloud": "x86-64"}
 MACHINES = {"device": 60, "fog": 1, "cloud": 4}
 PER_S, LOADS = 480.0, (60.0, 240.0, 480.0, 960.0, 1920.0)
@@ -107,10 +113,11 @@ ARMS = {
     "cloud": Arm(("cloud",), Paths(direct=DIRECT)),
 }
 TWO = (LTE, RELAYED, DEVICE_FOG, FOG_CLOUD)
-CONDITIONS: dict[str, tuple[Link, Faults]] = {
-    "steady": (NEAR, Faults()),
-    "bad Wi-Fi": (BAD, Faults()),
-    "fog down": (NEAR, DOWN),
+CONDITIONS: dict[str, tuple[Link, Faults, float]] = {
+    "steady": (NEAR, Faults(), PER_S),
+    "twice the load": (NEAR, Faults(), 2 * PER_S),
+    "bad Wi-Fi": (BAD, Faults(), PER_S),
+    "fog down": (NEAR, DOWN, PER_S),
 }
 
 
@@ -168,7 +175,7 @@ def chosen(arm: Arm, rungs: Rungs, ms: Mapping[str, Sequence[float]], per_s: flo
 def measured(arm: Arm, choice: Row, ms: Mapping[str, Sequence[float]], seen: Row, condition: str, seed: int) -> Row:
     """One arm under one condition, over the test pictures."""
     sureness, right = np.array(seen["test"][0]), np.array(seen["test"][1], bool)
-    near, faults = CONDITIONS[condition]
+    near, faults, per_s = CONDITIONS[condition]
     order = np.random.default_rng(seed).permutation(np.tile(np.arange(len(right)), TWICE))
     devices = np.random.default_rng(seed + 1).integers(0, MACHINES["device"], len(order))
     sure = np.zeros((len(right), 2), bool)
@@ -177,7 +184,7 @@ def measured(arm: Arm, choice: Row, ms: Mapping[str, Sequence[float]], seen: Row
             sure[:, index] = sureness[:, choice["rungs"][tier]] >= choice["thresholds"][arm.tiers.index(tier)]
     requests = tuple(
         Request(at_s, int(device), (bool(sure[row, 0]), bool(sure[row, 1])))
-        for at_s, device, row in zip(poisson(len(order), PER_S, seed), devices, order, strict=True)
+        for at_s, device, row in zip(poisson(len(order), per_s, seed), devices, order, strict=True)
     )
     net_ms = {tier: ms[tier][rung] for tier, rung in choice["rungs"].items()}
     work = Work(*(net_ms.get(tier) for tier in BOARDS), PICTURE_BYTES, REPLY_BYTES, DEADLINE_MS)
@@ -214,10 +221,15 @@ def of_seed(seed: int, seen: Row, ms: Mapping[str, Sequence[float]]) -> Row:
     """All arms under all conditions, and what is expected of them at other loads."""
     sureness, right = np.array(seen["validation"][0]), np.array(seen["validation"][1], bool)
     rungs = Rungs((), tuple(seen["macs"]), 10, sureness, right)
-    choices = {name: chosen(arm, rungs, ms, PER_S) for name, arm in ARMS.items()}
+    choices = {
+        f"{per_s:g}": {name: chosen(arm, rungs, ms, per_s) for name, arm in ARMS.items()}
+        for per_s in (PER_S, 2 * PER_S)
+    }
     runs = {
-        condition: {name: measured(arm, choices[name], ms, seen, condition, seed) for name, arm in ARMS.items()}
-        for condition in CONDITIONS
+        condition: {
+            name: measured(arm, choices[f"{per_s:g}"][name], ms, seen, condition, seed) for name, arm in ARMS.items()
+        }
+        for condition, (_, _, per_s) in CONDITIONS.items()
     }
     loads = {f"{per_s:g}": {name: at_load(arm, rungs, ms, per_s) for name, arm in ARMS.items()} for per_s in LOADS}
     alone = np.array(seen["test"][1], float).mean(0).tolist()
@@ -310,7 +322,8 @@ def main() -> None:
     begin = time.monotonic() - sum(one["seconds"] for one in seen)  # they may have been kept from before
     rows = [of_seed(seed, one, ms) for seed, one in zip(SEEDS, seen, strict=True)]
     table = Table(rows)
-    findings = [*against_two(table, "steady"), *against_cloud(table), *against_two(table, "bad Wi-Fi")]
+    findings = [*against_two(table, "steady"), *against_cloud(table)]
+    findings += [*against_two(table, "twice the load"), *against_two(table, "bad Wi-Fi")]
     tables = {"predicted ms": ms, "temperatures": [one["temperatures"] for one in seen], "seeds": rows}
     record("cloud_fog", 120, [*findings, *without_fog(table)], cloud_fog.card.omits, begin, tables)  # type: ignore[attr-defined]
 
