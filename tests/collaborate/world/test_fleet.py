@@ -168,6 +168,14 @@ def test_the_fog_tells_the_device_to_wait_where_the_cloud_takes_longer():
     assert found.place == "local" and found.total_ms == pytest.approx(120.0)
 
 
+def test_the_fog_asks_nobody_for_a_device_that_has_gone_to_the_cloud_itself():
+    """Three times as slow the fog node is done at 46 ms; the device waited 120 - 78.1 ms and then took 71 more."""
+    slow = Faults(slow=(Slow(0.0, 1.0, 3.0),))
+    found = only(fleet(NEITHER, work=replace(WORK, deadline_ms=120.0), fog_faults=slow))
+    assert found.place == "cloud" and found.total_ms == pytest.approx(120.0 - 78.1 + 71.0)
+    assert (found.back_bytes, found.direct_bytes) == (0, 1125)
+
+
 def test_devices_wait_for_each_other_at_the_fog():
     requests = tuple(Request(0.0, device, FOG_ONLY) for device in range(2))
     made = run_fleet(Fleet(WORK, PATHS, requests, devices=2))
