@@ -74,6 +74,18 @@ NEAR, BAD, DIRECT = (links.load(name) for name in ("wifi", "wifi-bad", "lte"))
 BACK = Link("wire to the cloud", mbps=100.0, delay_ms=15.0, jitter_ms=2.0)  # an assumption
 DOWN = Faults(down=(Outage(8.0, 6.0), Outage(24.0, 6.0)))
 GOAL = Goal(loss=0.01)
+SHIFT = (
+    "from the validation to the test split the smaller nets fall by 0.1 to 1.2 points, ResNet-20 by 0.2: thresholds "
+    "that lose 0.5 to 0.7 points there lose 0.8 to 1.5 here"
+)
+ASKED = (
+    "chosen for steady links, the device holds a smaller net than beside the fog alone and asks about 30 to 39% of the "
+    "inputs instead of 13%; a trip takes 34 ms on bad Wi-Fi instead of 6"
+)
+FEW = (
+    "device and fog pass on only 13% of the inputs; while the fog is away, for 4 to 5% of all, the device's own net is "
+    "right about 53% of these instead of 72%, which is 0.8 to 1.1 points over the run"
+)
 Row = dict[str, Any]
 
 
@@ -288,7 +300,8 @@ def against_cloud(table: Table) -> list[Finding]:
 
     def of(figure: str, claim: str, unit: str, criterion: str, met: Callable[[float, float], bool]) -> Finding:
         return compared(f"steady: {claim} beside the cloud alone", "improved latency (abstract)", unit, criterion,
-                        table.each("steady", "cloud", figure), table.each("steady", THREE, figure), met)  # fmt: skip
+                        table.each("steady", "cloud", figure), table.each("steady", THREE, figure), met,
+                        SHIFT if figure == "accuracy" else "")  # fmt: skip
 
     return [
         of("accuracy", "accuracy", "test accuracy in time", "at most 0.01 below", lambda base, us: us >= base - 0.01),
@@ -311,7 +324,7 @@ def without_fog(table: Table) -> list[Finding]:
         compared(f"{down}: mean latency beside {LTE}", none, "ms, estimated", "below",
                  table.each(down, LTE, "mean_ms"), table.each(down, THREE, "mean_ms"), lambda base, ours: ours < base),
         compared(f"{down}: accuracy beside {DEVICE_FOG}", none, "test accuracy in time", "at least 0.01 above",
-                 table.each(down, DEVICE_FOG, "accuracy"), accuracy, lambda base, ours: ours >= base + 0.01),
+                 table.each(down, DEVICE_FOG, "accuracy"), accuracy, lambda base, ours: ours >= base + 0.01, FEW),
     ]  # fmt: skip
 
 
@@ -323,7 +336,7 @@ def main() -> None:
     rows = [of_seed(seed, one, ms) for seed, one in zip(SEEDS, seen, strict=True)]
     table = Table(rows)
     findings = [*against_two(table, "steady"), *against_cloud(table)]
-    findings += [*against_two(table, "twice the load"), *against_two(table, "bad Wi-Fi")]
+    findings += [*against_two(table, "twice the load"), *against_two(table, "bad Wi-Fi", ASKED)]
     tables = {"predicted ms": ms, "temperatures": [one["temperatures"] for one in seen], "seeds": rows}
     record("cloud_fog", 120, [*findings, *without_fog(table)], cloud_fog.card.omits, begin, tables)  # type: ignore[attr-defined]
 
