@@ -50,7 +50,7 @@ class Goal:
 
     Attributes:
         loss: how far the accuracy may fall below the largest net's, on validation samples, for lower latency (ours).
-        spare: standard errors kept free of it (ours; benchmarks/claims/collaborate/cloud_fog.py).
+        spare: standard errors kept free of it, for the fastest of many choices is also the luckiest (ours).
         shares: answered by each tier but the last of what reaches it; takes the place of the choice.
     """
 
