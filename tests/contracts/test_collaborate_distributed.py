@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from edgesmith.collaborate import link as links
-from edgesmith.collaborate.distributed import METHODS, Device, Plan, ed_vit, mmedge
+from edgesmith.collaborate.distributed import METHODS, Device, Plan, cloud_fog, ed_vit, mmedge
 from edgesmith.collaborate.distributed.ed_vit import Cutting
+from edgesmith.collaborate.distributed.ladder import Goal, Ladder
 from edgesmith.collaborate.distributed.plan import Divide
 from edgesmith.collaborate.distributed.streams import digit_streams_net
 from edgesmith.core.errors import BadInput, DoesNotFit
@@ -20,6 +21,7 @@ from edgesmith.training.recipe import Recipe
 from edgesmith.zoo.models.vit import Vit
 
 ONE = Recipe(epochs=1, batch=16, learning_rate=1e-3)
+HALF = (0.5, 0.5)  # of what reaches a tier, so that each answers some
 ROOMY, FULL = Device("roomy", 10**7, 10**9), Device("full", 100, 10**9)
 
 
@@ -44,6 +46,11 @@ def vit() -> nn.Module:
     return Vit(channels=1, size=8, patch=4, classes=4, width=16, depth=2).eval()
 
 
+def ladder() -> nn.Module:
+    torch.manual_seed(2)
+    return Ladder([nn.Sequential(nn.Conv2d(1, width, 8), nn.Flatten(), nn.Linear(width, 4)) for width in (2, 4, 8)])
+
+
 def pictures(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 256, (48, 1, 8, 8), dtype=np.uint8)
 
@@ -53,6 +60,13 @@ def records(rng: np.random.Generator) -> np.ndarray:
 
 
 CASES = {
+    cloud_fog: Case(
+        lambda seed: cloud_fog(lambda net, device: 1.0, links.load("lte"), goal=Goal(shares=HALF), tune=ONE, seed=seed),
+        ladder,
+        pictures,
+        4,
+        tuple(Device(name, 10**5, 10**6) for name in ("board", "node", "server")),
+    ),
     ed_vit: Case(
         lambda seed: ed_vit(cutting=Cutting(scored=4), tune=ONE, fuse=ONE, seed=seed),
         vit,

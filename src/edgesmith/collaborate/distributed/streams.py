@@ -124,10 +124,10 @@ def products(module: nn.Module, x: Tensor) -> int:
     found: list[int] = []
 
     def count(layer: nn.Module, args: tuple[Tensor, ...], result: Tensor) -> None:
-        assert isinstance(layer, nn.Linear | nn.Conv1d)
+        assert isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
         found.append(result.numel() * layer.weight[0].numel())
 
-    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv1d)]
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     with torch.no_grad():
         module(x)
