@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgesmith import zoo
+from edgesmith.cli.split import show
 from edgesmith.collaborate import link as links
 from edgesmith.collaborate.costs import INT4, STORED, Form, figures_of
 from edgesmith.collaborate.cuts import prefixes
@@ -17,6 +18,7 @@ from edgesmith.pipeline.programs import Numbers, programs
 from edgesmith.pipeline.realize import arranged
 from edgesmith.pipeline.split_document import Plan, write
 from edgesmith.pipeline.splitting import Wish, options, setting
+from edgesmith.report.split import plan_page
 from edgesmith.targets import load
 
 WIFI = links.load("wifi")
@@ -68,11 +70,15 @@ def test_what_does_not_fit_with_its_packing_is_refused(made):
         on_board(joined, replace(made.device, memories=(made.device.memory("flash"), ram)), samples(made))
 
 
-def test_a_written_plan_says_what_both_take_together(made, tmp_path):
+def test_a_written_plan_says_what_both_take_together(made, tmp_path, capsys):
     found = options(made, WIFI, Wish())
     chosen = [replace(option, chosen=option.place == "split" and option.form == INT4) for option in found]
     plan = Plan(made, Wish(), [WIFI], chosen)
-    together = write(plan, tmp_path)["parts"]["together"]
+    facts = write(plan, tmp_path)
+    together = facts["parts"]["together"]
     assert together["samples"] == 3
     assert together["ram"]["value"] > 0
     assert {"head.c", "digits_head_payload.c"} <= {path.name for path in (tmp_path / "payload").iterdir()}
+    show(facts, None)
+    assert "head and packing as one program: " in capsys.readouterr().out
+    assert "Head and packing as one program: " in plan_page(facts)

@@ -127,6 +127,10 @@ def show(facts: dict[str, Any], out: Path | None) -> None:
         table(("link", "best", "latency", "sent", "energy", metric), best_lines(facts), numbers=range(2, 6))
     kinds = facts["kinds"]
     say(f"\ndevice {kinds['device_ms']}, server {kinds['server_ms']}, link {kinds['up_ms']}; one request, nobody waits")
+    from edgesmith.report.split import linked
+
+    if together := linked(facts):
+        say(together)
     if out:
         say(f"\nplan: {out / 'plan.html'}")
 

@@ -40,6 +40,7 @@ def plan_page(facts: dict[str, Any]) -> str:
         "lines": [said(option, facts["metric"]) for option in own],
         "links": [over(facts, link) for link in facts["links"]],
         "verdict": verdict(facts, chosen),
+        "linked": linked(facts),
         "request": request(chosen or own[0]),
         "strip": strip(facts, chosen),
         "chart": chart(facts, chosen),
@@ -48,6 +49,18 @@ def plan_page(facts: dict[str, Any]) -> str:
         "plotly": plotly(),
     }
     return environment().get_template("split.html.j2").render(context)
+
+
+def linked(facts: dict[str, Any]) -> str | None:
+    """What head and packing take as one program of a board; None where they were not linked."""
+    found = facts.get("parts", {}).get("together")
+    if not found:
+        return None
+    flash, ram, latency = (found[name] for name in ("flash", "ram", "latency"))
+    return (
+        f"head and packing as one program: {size(flash['value'])} flash, {size(ram['value'])} RAM ({ram['kind']}), "
+        f"{duration(latency['value'])} ({latency['kind']}), the same bytes as here in {found['samples']} samples"
+    )
 
 
 def said(option: dict[str, Any], metric: str) -> dict[str, Any]:
