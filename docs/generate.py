@@ -67,9 +67,14 @@ def evidence(claim: Claim) -> str:
 def row(claim: dict[str, Any]) -> str:
     """A measured claim as a row of the table."""
     holds = "yes" if claim["holds"] else f"**no**: {claim.get('reason') or 'reason not found'}"
-    figures = " | ".join(f"{claim[key]:.4g}" for key in ("baseline", "ours", "spread"))
+    figures = " | ".join(figure(claim[key]) for key in ("baseline", "ours", "spread"))
     words = [cell(claim[key]) for key in ("unit", "criterion")]
     return f"| {cell(claim['claim'])} | {figures} | {' | '.join(words)} | {cell(holds)} |"
+
+
+def figure(value: float | None) -> str:
+    """Four digits; null is what was not reached."""
+    return "not reached" if value is None else f"{value:.4g}"
 
 
 def cell(text: str) -> str:

@@ -1,6 +1,7 @@
 """What every experiment writes: benchmarks/results/<method>.json, the claim beside what was found."""
 
 import json
+import math
 import statistics
 import sys
 import time
@@ -23,7 +24,7 @@ class Finding:
 
     Attributes:
         paper: what the paper reports, in words.
-        baseline, ours: medians over seeds, in `unit`.
+        baseline, ours: medians over seeds, in `unit`; infinite where something was not reached, null in the file.
         spread: half the range over seeds of ours.
         criterion: fixed before the run; `holds` is whether it was met.
     """
@@ -50,10 +51,18 @@ def compared(
     reason: str = "",
 ) -> Finding:
     """A finding from one value a seed on either side."""
-    spread = (max(ours) - min(ours)) / 2
+    spread = (max(ours) - min(ours)) / 2 if max(ours) > min(ours) else 0.0  # also where all are infinite
     middle, other = statistics.median(ours), statistics.median(baseline)
     holds = met(other, middle)
     return Finding(claim, paper, other, middle, unit, spread, criterion, holds, "" if holds else reason)
+
+
+def plain(finding: Finding) -> dict[str, Any]:
+    """As JSON has it: null for what is not finite."""
+    fields = asdict(finding)
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in fields.items()
+    }
 
 
 def record(
@@ -72,7 +81,7 @@ def record(
     data = {
         "method": method,
         "system": system,
-        "claims": [asdict(finding) for finding in findings],
+        "claims": [plain(finding) for finding in findings],
         "omits": list(omits),
         "command": f"edgesmith reproduce {method}",
         "machine": machine(),
