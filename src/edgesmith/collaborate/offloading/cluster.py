@@ -9,7 +9,6 @@ import math
 import statistics
 from bisect import insort
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -148,8 +147,11 @@ class Run:
 
     def copy(self) -> "Run":
         """Another that goes on from here."""
-        other = Run.__new__(Run)
-        other.__dict__ = {k: v if k == "world" else deepcopy(v, {}) for k, v in self.__dict__.items()}
+        other = Run(self.world)
+        other.placed = [dict(made) for made in self.placed]
+        other.busy = [list(spans) for spans in self.busy]
+        other.latency_s, other.energy_j = list(self.latency_s), list(self.energy_j)
+        other.busy_s = list(self.busy_s)
         return other
 
     @property
@@ -232,21 +234,24 @@ class Run:
         return statistics.pstdev(self.busy_s)
 
     @property
-    def costs(self) -> tuple[float, ...]:
-        """Of every device's job so far; all on their devices cost latency's and energy's weights."""
+    def own_costs(self) -> list[float]:
+        """Of every device's job so far, time and energy; all on their devices cost the sum of both weights."""
         world, weights = self.world, self.world.weights
-        shared = weights.balance * self.imbalance_s / statistics.fmean(world.local_s)
-        return tuple(
+        return [
             weights.latency * self.latency_s[i] / world.local_s[i]
             + weights.energy * self.energy_j[i] / world.local_j[i]
-            + shared
             for i in range(len(world.devices))
-        )
+        ]
+
+    @property
+    def shared_cost(self) -> float:
+        """Of the servers' imbalance."""
+        return self.world.weights.balance * self.imbalance_s / statistics.fmean(self.world.local_s)
 
     @property
     def cost(self) -> float:
-        """Mean over the jobs; minus the return that agents learn to raise."""
-        return statistics.fmean(self.costs)
+        """Mean over the jobs; minus the mean return that agents learn to raise."""
+        return statistics.fmean(self.own_costs) + self.shared_cost
 
 
 def _speed(server: Server) -> tuple[float, float]:
