@@ -118,6 +118,6 @@ def mean_of(values: Tensor, active: Tensor) -> Tensor:
 def step(optimizer: torch.optim.Optimizer, loss: Tensor, net: nn.Module) -> None:
     """One step down the loss, of a gradient not too large."""
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     nn.utils.clip_grad_norm_(net.parameters(), LARGEST_NORM)
     optimizer.step()
