@@ -67,7 +67,14 @@ class Training:
         omits=OMITS,
         claims=(
             Claim("what one agent sees can change what another does", test="test_messages_change_a_neighbours_choice"),
+            Claim(
+                "an agent remembers what it saw in earlier rounds",
+                test="test_memory_reaches_later_rounds_and_no_earlier_ones",
+            ),
             Claim("no task begins before its data is there", test="test_dependencies_hold_on_random_graphs"),
+            Claim("messages and memory each lower what a job costs", experiment=EXPERIMENT),
+            Claim("energy, load and latency are better than other methods'", experiment=EXPERIMENT),
+            Claim("it comes near the optimum on small graphs", experiment=EXPERIMENT),
         ),
     )
 )

@@ -26,7 +26,8 @@ class Actor(nn.Module):
         self.memory = nn.LSTM(width, width, batch_first=True) if remember else None
         self.alone = None if remember else nn.Sequential(nn.Linear(width, width), nn.Tanh())
         self.messages = Messages(width, communicate)
-        self.score = nn.Sequential(nn.Linear(2 * width + PLACE, width), nn.ReLU(), nn.Linear(width, 1))
+        self.about = nn.Linear(2 * width, self.places * width // 2)
+        self.score = nn.Sequential(nn.Linear(width // 2 + PLACE, width // 2), nn.ReLU(), nn.Linear(width // 2, 1))
 
     def forward(self, seen: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory | None]:
         """(B, T, N, seen) to scores (B, T, N, P), and the memory after the last round."""
@@ -39,8 +40,8 @@ class Actor(nn.Module):
             own = self.alone(own)
         told = torch.cat([own, self.messages(own)], -1)
         places = seen[..., TASK:].reshape(b, t, n, self.places, PLACE)
-        each = torch.cat([told[..., None, :].expand(-1, -1, -1, self.places, -1), places], -1)
-        return self.score(each)[..., 0], memory
+        about = self.about(told).reshape(b, t, n, self.places, self.width // 2)
+        return self.score(torch.cat([about, places], -1))[..., 0], memory
 
 
 class Messages(nn.Module):
