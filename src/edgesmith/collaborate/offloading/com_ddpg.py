@@ -36,7 +36,7 @@ class Training:
         batch: episodes of one update.
         kept: episodes in the memory.
         width: of the nets' layers.
-        noise: scale of the exploration's noise at the beginning; it falls evenly to a tenth.
+        noise: scale of the exploration's noise at the beginning; like the learning rates it falls evenly to a tenth.
     """
 
     episodes: int = 3000
@@ -91,15 +91,16 @@ def com_ddpg(
     training = training or Training()
 
     def learn(worlds: Worlds) -> Policy:
-        torch_seed = torch.Generator().manual_seed(seed)
+        noise = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             actor = Actor(worlds.servers, training.width, remember, communicate)
             critic = Critic(worlds.servers, training.width)
-        trial = Trial(worlds, training, Ddpg(actor, critic, training.rates, torch_seed), seed)
+        ddpg = Ddpg(actor, critic, training.rates, noise)
+        trial = Trial(worlds, training, ddpg, seed)
         while trial.played < training.episodes:
             trial.group()
-        return policy(actor)
+        return policy(ddpg.target_actor)  # a mean over the last updates: steadier than the actor, in our runs
 
     return learn
 
@@ -138,9 +139,9 @@ class Trial:
         self.shapes = shapes
 
     @property
-    def noise(self) -> float:
-        """Of exploration now."""
-        return self.training.noise * max(0.1, 1 - self.played / self.training.episodes)
+    def left(self) -> float:
+        """Of the noise and of the learning rates: they fall evenly to a tenth."""
+        return max(0.1, 1 - self.played / self.training.episodes)
 
     def group(self) -> None:
         """Play some worlds side by side and learn."""
@@ -148,6 +149,7 @@ class Trial:
         for row in self.play([Run(world) for world in worlds]):
             self.replay.add(**row)
         self.played += len(worlds)
+        self.ddpg.slow_to(self.left)
         for _ in range(self.training.updates):
             self.ddpg.update(self.replay.draw(self.training.batch))
 
@@ -160,7 +162,7 @@ class Trial:
                 row["seen"][turn], row["hidden"][turn] = observe(run)
                 row["active"][turn, list(run.active)] = 1.0
             seen = torch.from_numpy(np.stack([row["seen"][turn] for row in rows]))
-            actions, memory = self.ddpg.explore(seen, memory, self.noise)
+            actions, memory = self.ddpg.explore(seen, memory, self.training.noise * self.left)
             for run, row, action in zip(runs, rows, actions.numpy(), strict=True):
                 row["rewards"][turn] = rewarded(run, action.argmax(-1).tolist())
                 row["actions"][turn] = action * row["active"][turn][:, None]

@@ -56,6 +56,12 @@ class Ddpg:
         self.actor_steps = torch.optim.Adam(actor.parameters(), rates.actor)
         self.critic_steps = torch.optim.Adam(critic.parameters(), rates.critic)
 
+    def slow_to(self, share: float) -> None:
+        """Learn at this share of the rates from now on."""
+        for steps, rate in ((self.actor_steps, self.rates.actor), (self.critic_steps, self.rates.critic)):
+            for group in steps.param_groups:
+                group["lr"] = rate * share
+
     @torch.no_grad()
     def explore(self, seen: Tensor, memory: Memory | None, noise: float) -> tuple[Tensor, Memory | None]:
         """Actions of one round, one-hot (B, N, P), from scores with Gumbel noise of this scale; and the memory."""
