@@ -231,7 +231,8 @@ class Run:
     @property
     def imbalance_s(self) -> float:
         """Standard deviation of the servers' busy times."""
-        return statistics.pstdev(self.busy_s)
+        mean_s = sum(self.busy_s) / len(self.busy_s)
+        return math.sqrt(sum((busy_s - mean_s) ** 2 for busy_s in self.busy_s) / len(self.busy_s))
 
     @property
     def own_costs(self) -> list[float]:

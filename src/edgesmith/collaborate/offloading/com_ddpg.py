@@ -39,10 +39,10 @@ class Training:
         noise: scale of the exploration's noise at the beginning; like the learning rates it falls evenly to a tenth.
     """
 
-    episodes: int = 3000
+    episodes: int = 3200
     together: int = 10
-    updates: int = 6
-    batch: int = 32
+    updates: int = 10
+    batch: int = 16
     kept: int = 1500
     width: int = 64
     noise: float = 1.0
