@@ -69,6 +69,7 @@ def test_rows_of_the_trace_become_jobs() -> None:
         lambda: Shape(least=0),
         lambda: Shape(mbit=-1.0),
         lambda: from_trace([["M1", "1", "A"]], mbit=1.0),
+        lambda: from_trace([["M1", "1", "A", "1", "Terminated", "soon", "6", "100", "0.5"]], mbit=1.0),
     ],
 )
 def test_what_is_no_job_is_refused(make) -> None:

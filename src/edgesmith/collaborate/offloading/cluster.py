@@ -79,8 +79,8 @@ class World:
         numbers = [self.backhaul_mbps]
         numbers += [each for d in self.devices for each in (d.ghz, d.watts, d.send_watts, *d.mbps)]
         numbers += [each for server in self.servers for each in (server.ghz, server.watts)]
-        if not all(0 < number < math.inf for number in numbers):
-            raise BadInput(f"world: {min(numbers):g} among speeds, powers and rates; need all above 0 and finite.")
+        if wrong := [number for number in numbers if not 0 < number < math.inf]:
+            raise BadInput(f"world: {wrong[0]:g} among speeds, powers and rates; need all above 0 and finite.")
 
     @cached_property
     def ranks_s(self) -> tuple[tuple[float, ...], ...]:
@@ -165,8 +165,15 @@ class Run:
         return tuple(device for device in at if len(self.placed[device]) == turn)
 
     def task(self, device: int) -> int:
-        """The index of the device's next task."""
-        return self.world.orders[device][len(self.placed[device])]
+        """The index of the device's next task.
+
+        Raises:
+            BadInput: all its tasks have their places.
+        """
+        order, done = self.world.orders[device], len(self.placed[device])
+        if done == len(order):
+            raise BadInput(f"run: device {device} has placed all its {done} tasks; need one left. Ask active ones.")
+        return order[done]
 
     def machine(self, device: int, place: int) -> int:
         """Into `busy`."""
@@ -195,12 +202,12 @@ class Run:
             way_s = self.send_s(device, owner.job.tasks[earlier].out_mbit, made[earlier].place, place)
             arrive_s = max(arrive_s, made[earlier].end_s + way_s)
             up_s += way_s if made[earlier].place == 0 else 0.0
-        ghz, watts = (owner.ghz, owner.watts) if place == 0 else _speed(world.servers[place - 1])
-        length_s = task.gcycles / ghz
+        machine: Device | Server = owner if place == 0 else world.servers[place - 1]
+        length_s = task.gcycles / machine.ghz
         start_s = earliest_gap(self.busy[self.machine(device, place)], arrive_s, length_s)
         end_s = start_s + length_s
         back_s = 0.0 if owner.job.after[index] else self.send_s(device, task.out_mbit, place, 0)
-        energy_j = length_s * watts + up_s * owner.send_watts
+        energy_j = length_s * machine.watts + up_s * owner.send_watts
         return Placement(place, arrive_s, start_s, end_s, end_s + back_s, energy_j)
 
     def place(self, device: int, place: int) -> Placement:
@@ -253,10 +260,6 @@ class Run:
     def cost(self) -> float:
         """Mean over the jobs; minus the mean return that agents learn to raise."""
         return statistics.fmean(self.own_costs) + self.shared_cost
-
-
-def _speed(server: Server) -> tuple[float, float]:
-    return server.ghz, server.watts
 
 
 def earliest_gap(busy: Sequence[tuple[float, float]], ready_s: float, length_s: float) -> float:

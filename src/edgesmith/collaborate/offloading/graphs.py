@@ -9,7 +9,7 @@ from functools import cached_property
 
 from edgesmith.core.errors import BadInput
 
-NAMED = re.compile(r"[A-Za-z]+(\d+)((?:_\d+)*)(?:_Stg\d+)?")  # "R4_2_3": task 4 waits for tasks 2 and 3
+NAMED = re.compile(r"[A-Za-z]+(\d+)((?:_\d+)*)")  # "R4_2_3": task 4 waits for tasks 2 and 3
 COLUMNS = 9  # of batch_task.csv: name, instances, job, type, status, start, end, CPU (100 is one core), memory
 CHAIN = 0.4  # share of jobs drawn as chains, an assumption; the others are trees that join
 SPREAD = 0.6  # sigma of the log-normal draws, an assumption: tasks of one job differ much (doi:10.1145/3357223.3362710)
@@ -146,20 +146,30 @@ def from_trace(rows: Iterable[Sequence[str]], mbit: float, ghz: float = 2.5) -> 
         By the job's name, tasks in the order of their numbers.
 
     Raises:
-        BadInput: a row of another length.
+        BadInput: a row of another length, or words where numbers should be.
 
     Source: github.com/alibaba/clusterdata, cluster-trace-v2018/trace_2018.md.
     """
     found: dict[str, dict[int, tuple[tuple[int, ...], float]]] = {}
     for row in rows:
-        if len(row) != COLUMNS:
-            raise BadInput(f"from_trace: a row of {len(row)} columns; need the {COLUMNS} of batch_task.csv.")
-        name, instances, job, _, _, start, end, cpu, _ = row
-        numbers, seconds = NAMED.fullmatch(name), float(end or 0) - float(start or 0)
-        gcycles = seconds * float(cpu or 0) / 100 * int(instances or 0) * ghz
-        earlier = tuple(int(each) for each in numbers[2].split("_")[1:]) if numbers else ()
-        found.setdefault(job, {})[int(numbers[1]) if numbers else -1] = (earlier, gcycles)
+        job, number, earlier, gcycles = _row(row, ghz)
+        found.setdefault(job, {})[number] = (earlier, gcycles)
     return {name: made for name, tasks in found.items() if (made := _traced(tasks, mbit)) is not None}
+
+
+def _row(row: Sequence[str], ghz: float) -> tuple[str, int, tuple[int, ...], float]:
+    """A job's name, the task's number, -1 where its name tells of no graph, those it waits for, and its gigacycles."""
+    if len(row) != COLUMNS:
+        raise BadInput(f"from_trace: a row of {len(row)} columns; need the {COLUMNS} of batch_task.csv.")
+    name, instances, job, _, _, start, end, cpu, _ = row
+    try:
+        cores = float(cpu or 0) / 100 * int(instances or 0)
+        gcycles = (float(end or 0) - float(start or 0)) * cores * ghz
+    except ValueError as error:
+        raise BadInput(f"from_trace: {error} in the row of {name} of {job}; need numbers or nothing.") from error
+    if (numbers := NAMED.fullmatch(name)) is None:
+        return job, -1, (), gcycles
+    return job, int(numbers[1]), tuple(int(each) for each in numbers[2].split("_")[1:]), gcycles
 
 
 def _traced(tasks: dict[int, tuple[tuple[int, ...], float]], mbit: float) -> Job | None:
