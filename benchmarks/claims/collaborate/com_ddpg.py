@@ -46,6 +46,22 @@ OURS, SILENT, FORGETFUL = "Com-DDPG", "without messages", "without LSTM"
 LEARNERS: dict[str, dict[str, bool]] = {OURS: {}, SILENT: {"communicate": False}, FORGETFUL: {"remember": False}}
 SIMPLE = ("all local", "all edge", "random", "least energy", "least loaded")
 
+# Found after the run with other seeds and worlds, one run of seed 1000 each; of claims that do not hold alone.
+QUEUES = (
+    "agents do not see the servers' queues, HEFT and the greedy rule do: agents that see them cost 0.630 after half the"
+    " training, where these cost 0.642, and their servers' busy times deviate by 0.8 s instead of 1.0"
+)
+REASONS = {
+    "costs less than without LSTM": "an agent sees its own last waits and work in every round, and the LSTM adds"
+    " nothing to them; where these are hidden it does not win them back in so much training (0.654; without it 0.651)",
+    "energy against the better without messages or LSTM": "the three lie within 1% of one another, and the least of two"
+    " is taken for every seed",
+    "latency against HEFT, which sees every queue": "HEFT minimises nothing else and takes 14% more energy; " + QUEUES,
+    "imbalance against HEFT, which sees every queue": QUEUES,
+    "costs less than HEFT": QUEUES,
+    "costs less than the rule that minimises the cost itself": QUEUES,
+}
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -86,9 +102,7 @@ def least(found: Found, names: Sequence[str], figure: Callable[[Figures], float]
     return [min(figure(found[name][index]) for name in names) for index in range(len(SEEDS))]
 
 
-def against(
-    found: Found, names: Sequence[str], of: str, claim: str, unit: str, factor: float = 1.0, reason: str = ""
-) -> Finding:
+def against(found: Found, names: Sequence[str], of: str, claim: str, unit: str, factor: float = 1.0) -> Finding:
     """One figure of Com-DDPG at most so many times the least of others'."""
 
     def figure(figures: Figures) -> float:
@@ -98,7 +112,7 @@ def against(
     ours = [figure(each) for each in found[OURS]]
     paper = "better" if of != "cost" else "not in the abstract"
     return compared(claim, paper, unit, words, least(found, names, figure), ours,
-                    lambda base, mine: mine <= factor * base, reason)  # fmt: skip
+                    lambda base, mine: mine <= factor * base, REASONS.get(claim, ""))  # fmt: skip
 
 
 def findings(found: Found, small: Found) -> list[Finding]:
