@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesmith.collaborate import link as links
-from edgesmith.collaborate.costs import FORMS, Costs
-from edgesmith.collaborate.planner import Limits, best_cut
+from edgesmith.collaborate.links import link as links
+from edgesmith.collaborate.plan.costs import FORMS, Costs
+from edgesmith.collaborate.plan.planner import Limits, best_cut
 from edgesmith.core.graph import Graph, Op, Tensor
 
 ROOT = Path(__file__).parent

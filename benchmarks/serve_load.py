@@ -25,8 +25,8 @@ import grpc
 import numpy as np
 from stamp import commit, machine
 
-from edgesmith.collaborate.ledger import Ledger
-from edgesmith.collaborate.link import Link, Outage
+from edgesmith.collaborate.links.ledger import Ledger
+from edgesmith.collaborate.links.link import Link, Outage
 from edgesmith.collaborate.serve import wire
 from edgesmith.collaborate.serve.access import Access
 from edgesmith.collaborate.serve.background import Background

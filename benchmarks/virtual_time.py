@@ -15,7 +15,7 @@ from typing import Any
 
 from stamp import commit, machine
 
-from edgesmith.collaborate import link as links
+from edgesmith.collaborate.links import link as links
 from edgesmith.collaborate.world.faults import random_faults
 from edgesmith.collaborate.world.run import run
 from edgesmith.collaborate.world.spec import Plan, Serving, World, periodic, poisson

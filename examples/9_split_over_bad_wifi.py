@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from edgesmith import zoo
-from edgesmith.collaborate import link as links
+from edgesmith.collaborate.links import link as links
 from edgesmith.collaborate.serve.access import Access
 from edgesmith.collaborate.serve.background import Background
 from edgesmith.collaborate.serve.batches import one_by_one

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from edgesmith.collaborate import link as links
 from edgesmith.collaborate.distributed import METHODS, Device, Plan, cloud_fog, ed_vit, mmedge
 from edgesmith.collaborate.distributed.ed_vit import Cutting
 from edgesmith.collaborate.distributed.ladder import Goal, Ladder
 from edgesmith.collaborate.distributed.plan import Divide
 from edgesmith.collaborate.distributed.streams import digit_streams_net
+from edgesmith.collaborate.links import link as links
 from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.task import Split, Task
 from edgesmith.training.recipe import Recipe

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgesmith.collaborate.link import Link, Outage
+from edgesmith.collaborate.links.link import Link, Outage
 from edgesmith.collaborate.schedule import METHODS
 from edgesmith.collaborate.schedule.baselines import edf_edge
 from edgesmith.collaborate.schedule.network import NETWORKS, STEADY, steady

@@ -7,9 +7,9 @@ import pytest
 
 from edgesmith import zoo
 from edgesmith.cli.split import show
-from edgesmith.collaborate import link as links
-from edgesmith.collaborate.costs import INT4, STORED, Form, figures_of
-from edgesmith.collaborate.cuts import prefixes
+from edgesmith.collaborate.links import link as links
+from edgesmith.collaborate.plan.costs import INT4, STORED, Form, figures_of
+from edgesmith.collaborate.plan.cuts import prefixes
 from edgesmith.core.errors import DoesNotFit, VerificationFailed
 from edgesmith.core.task import Split
 from edgesmith.pipeline.board_head import on_board

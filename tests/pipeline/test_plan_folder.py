@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgesmith import zoo
-from edgesmith.collaborate import link as links
+from edgesmith.collaborate.links import link as links
 from edgesmith.collaborate.serve.wire import Request, decode_request, encode_request
 from edgesmith.core.errors import BadInput, Missing
 from edgesmith.pipeline.plan_folder import Alone, Head, Tail, load_plan, real

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from edgesmith import zoo
-from edgesmith.collaborate import link as links
-from edgesmith.collaborate.costs import INT4, STORED, Form
-from edgesmith.collaborate.cuts import prefixes
-from edgesmith.collaborate.planner import Limits
+from edgesmith.collaborate.links import link as links
+from edgesmith.collaborate.plan.costs import INT4, STORED, Form
+from edgesmith.collaborate.plan.cuts import prefixes
+from edgesmith.collaborate.plan.planner import Limits
 from edgesmith.core.errors import DoesNotFit, Unsupported
 from edgesmith.core.task import Split
 from edgesmith.pipeline.build import native

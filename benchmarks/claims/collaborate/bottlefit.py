@@ -35,7 +35,7 @@ from PIL import Image
 from torch import nn
 
 from edgesmith import targets, zoo
-from edgesmith.collaborate import link as links
+from edgesmith.collaborate.links import link as links
 from edgesmith.collaborate.split.bottlefit import Stages, tuned
 from edgesmith.collaborate.split.bottleneck import Bottleneck, assemble, matched, sealed
 from edgesmith.collaborate.split.cut import after, before, traced

@@ -38,13 +38,13 @@ import numpy as np
 import torch
 
 from edgesmith import targets, zoo
-from edgesmith.collaborate import link as links
 from edgesmith.collaborate.distributed import cloud_fog
 from edgesmith.collaborate.distributed.cascade import Stage, softmax
 from edgesmith.collaborate.distributed.cloud_fog import REPLY_BYTES, trip_ms
 from edgesmith.collaborate.distributed.ladder import Goal, Ladder, Rungs, climbed, read_ladder
 from edgesmith.collaborate.distributed.plan import encoded
-from edgesmith.collaborate.link import Link, Outage
+from edgesmith.collaborate.links import link as links
+from edgesmith.collaborate.links.link import Link, Outage
 from edgesmith.collaborate.world.faults import Faults
 from edgesmith.collaborate.world.fleet import run_fleet
 from edgesmith.collaborate.world.spec import Serving, poisson

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.schedule.baselines import BASELINES
 from edgesmith.collaborate.schedule.dems import dems
 from edgesmith.collaborate.schedule.dems_a import OMITS, dems_a

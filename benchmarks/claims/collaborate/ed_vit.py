@@ -26,11 +26,11 @@ import numpy as np
 import torch
 
 from edgesmith import targets, zoo
-from edgesmith.collaborate import link as links
 from edgesmith.collaborate.distributed import Device, Plan, ed_vit
 from edgesmith.collaborate.distributed.ed_vit import TUNE, Cutting
 from edgesmith.collaborate.distributed.request import Leg, requests_ms
 from edgesmith.collaborate.distributed.workers import Cluster
+from edgesmith.collaborate.links import link as links
 from edgesmith.core.task import accuracy
 from edgesmith.pipeline.compiling import profile_model
 from edgesmith.zoo.testbed import Testbed

@@ -36,10 +36,10 @@ from torch import nn
 
 from edgesmith import targets, zoo
 from edgesmith.collaborate.coding import board, fit
-from edgesmith.collaborate.images import Picture
-from edgesmith.collaborate.link import Link
-from edgesmith.collaborate.link import load as link_named
-from edgesmith.collaborate.payload import fit_steps
+from edgesmith.collaborate.crossing.images import Picture
+from edgesmith.collaborate.crossing.payload import fit_steps
+from edgesmith.collaborate.links.link import Link
+from edgesmith.collaborate.links.link import load as link_named
 from edgesmith.collaborate.split.bottlefit import Stages, tuned
 from edgesmith.collaborate.split.bottleneck import Bottleneck, assemble, matched
 from edgesmith.collaborate.split.cut import after, before, traced

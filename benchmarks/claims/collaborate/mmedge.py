@@ -27,13 +27,13 @@ import torch
 from torch import Tensor, nn
 
 from edgesmith import targets
-from edgesmith.collaborate import link as links
 from edgesmith.collaborate.distributed import Device, mmedge
 from edgesmith.collaborate.distributed.choosing import Optimizer, described
 from edgesmith.collaborate.distributed.mmedge import CONFIDENT, StreamPlan
 from edgesmith.collaborate.distributed.multimodal import System, UnitFeatures
 from edgesmith.collaborate.distributed.pipeline import Config, Costs, Load, Skip, alone, pipelined, wait_for_all
 from edgesmith.collaborate.distributed.streams import PARTIAL, WIDTH, digit_streams_net
+from edgesmith.collaborate.links import link as links
 from edgesmith.core.task import Task
 from edgesmith.data.digit_streams import digit_streams_task
 from edgesmith.pipeline.compiling import profile_model

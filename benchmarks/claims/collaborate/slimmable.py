@@ -33,9 +33,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edgesmith import targets, zoo
-from edgesmith.collaborate.channel import Channel
-from edgesmith.collaborate.link import Link
-from edgesmith.collaborate.link import load as link_named
+from edgesmith.collaborate.links.channel import Channel
+from edgesmith.collaborate.links.link import Link
+from edgesmith.collaborate.links.link import load as link_named
 from edgesmith.collaborate.split.following import Choice, Follower
 from edgesmith.collaborate.split.latents import answers_to, coded_bytes, sent_by
 from edgesmith.collaborate.split.model import SplitModel

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.text import Text
 
-    from edgesmith.collaborate.ledger import Ledger
+    from edgesmith.collaborate.links.ledger import Ledger
 
 DEFAULT_PORT = 7070
 BAR = 30  # columns of a share
@@ -84,7 +84,7 @@ def offload(
     json: Json = False,
 ) -> None:
     """Ask a server for a plan's answers, as its device would; watch where requests run."""
-    from edgesmith.collaborate import link as links
+    from edgesmith.collaborate.links import link as links
     from edgesmith.collaborate.serve.access import read_small, read_token
     from edgesmith.collaborate.serve.transport import Remote
     from edgesmith.data import load_task

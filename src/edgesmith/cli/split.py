@@ -67,14 +67,14 @@ def split(
     json: Json = False,
 ) -> None:
     """Find where to cut a model between a device and a server, for a link."""
-    from edgesmith.collaborate import link as links
+    from edgesmith.collaborate.links import link as links
     from edgesmith.targets import load as load_target
 
     chosen = [links.load(name) for name in link or [MAIN_LINK, *(n for n in links.names() if n != MAIN_LINK)]]
     machines = load_target(device), load_target(server)
     named = load(model, data, trust)
     task = need_task(named)
-    from edgesmith.collaborate.planner import Goal, Limits
+    from edgesmith.collaborate.plan.planner import Goal, Limits
     from edgesmith.pipeline.bottlenecks import with_bottleneck
     from edgesmith.pipeline.programs import Numbers, programs
     from edgesmith.pipeline.split_document import Plan, document, write

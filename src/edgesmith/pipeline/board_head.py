@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.collaborate.carry import Carried
-from edgesmith.collaborate.carry_source import files, room_bytes, scratch_bytes
+from edgesmith.collaborate.crossing.carry import Carried
+from edgesmith.collaborate.crossing.carry_source import files, room_bytes, scratch_bytes
 from edgesmith.compile.emit import model_files
 from edgesmith.compile.emit.firmware import main_source
 from edgesmith.compile.emit.model import describe

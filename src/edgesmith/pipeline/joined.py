@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgesmith.collaborate.carry import Carried, carry
-from edgesmith.collaborate.costs import STORED, Form
-from edgesmith.collaborate.cuts import Cut, halves
+from edgesmith.collaborate.crossing.carry import Carried, carry
+from edgesmith.collaborate.plan.costs import STORED, Form
+from edgesmith.collaborate.plan.cuts import Cut, halves
 from edgesmith.core.graph import Graph
 from edgesmith.core.interface import decode
 from edgesmith.core.task import Split, Task

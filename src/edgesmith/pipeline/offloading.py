@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesmith.collaborate.ledger import How, Ledger
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.ledger import How, Ledger
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.serve.background import Background
 from edgesmith.collaborate.serve.client import COLUMNS, Answer, Client, Device, Tail
 from edgesmith.collaborate.serve.shaper import Shaper

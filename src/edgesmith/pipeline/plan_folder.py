@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.collaborate.carry import Carried, from_json
-from edgesmith.collaborate.images import Picture, picture_from_json
-from edgesmith.collaborate.ledger import Place
+from edgesmith.collaborate.crossing.carry import Carried, from_json
+from edgesmith.collaborate.crossing.images import Picture, picture_from_json
+from edgesmith.collaborate.links.ledger import Place
 from edgesmith.core import artifact as artifacts
 from edgesmith.core.artifact import Artifact
 from edgesmith.core.errors import BadInput, Missing

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.collaborate.carry import Carried
-from edgesmith.collaborate.costs import figures_of
-from edgesmith.collaborate.link import Link, at_rate
+from edgesmith.collaborate.crossing.carry import Carried
+from edgesmith.collaborate.links.link import Link, at_rate
+from edgesmith.collaborate.plan.costs import figures_of
 from edgesmith.core.atomic import explained, write_file
 from edgesmith.core.errors import DoesNotFit
 from edgesmith.core.graph import Graph

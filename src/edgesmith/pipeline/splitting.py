@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from edgesmith.collaborate import images
-from edgesmith.collaborate.carry import carry, mean_bytes
-from edgesmith.collaborate.costs import FORMS, STORED, Costs, Figures, Form, figures_of, place_of, sent
-from edgesmith.collaborate.cuts import Cut, cut_at
-from edgesmith.collaborate.ledger import Place
-from edgesmith.collaborate.link import Link
-from edgesmith.collaborate.planner import Found, Goal, Limits, all_cuts, best_cut, score
+from edgesmith.collaborate.crossing import images
+from edgesmith.collaborate.crossing.carry import carry, mean_bytes
+from edgesmith.collaborate.links.ledger import Place
+from edgesmith.collaborate.links.link import Link
+from edgesmith.collaborate.plan.costs import FORMS, STORED, Costs, Figures, Form, figures_of, place_of, sent
+from edgesmith.collaborate.plan.cuts import Cut, cut_at
+from edgesmith.collaborate.plan.planner import Found, Goal, Limits, all_cuts, best_cut, score
 from edgesmith.collaborate.serve.wire import message_bytes
 from edgesmith.core.errors import BadInput, DoesNotFit, Unsupported
 from edgesmith.core.graph import Graph

@@ -27,7 +27,7 @@ from edgesmith.collaborate.distributed.cascade import (
 from edgesmith.collaborate.distributed.cloud_fog import REPLY_BYTES, Traffic, cloud_fog
 from edgesmith.collaborate.distributed.ladder import Goal, Ladder, read_ladder
 from edgesmith.collaborate.distributed.plan import Device, encoded
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.task import Split, Task
 from edgesmith.training.loop import train_module

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from edgesmith.collaborate.channel import Channel
 from edgesmith.collaborate.distributed.assignment import assign, fitted
 from edgesmith.collaborate.distributed.classes import (
     class_groups,
@@ -32,7 +31,8 @@ from edgesmith.collaborate.distributed.narrowing import with_channels, with_head
 from edgesmith.collaborate.distributed.plan import Device, Fusion
 from edgesmith.collaborate.distributed.request import Leg, request_ms
 from edgesmith.collaborate.distributed.vit import Classifier, Sizes, SubVit, read_vit
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.channel import Channel
+from edgesmith.collaborate.links.link import Link
 from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.task import Split, Task
 from edgesmith.zoo.models.vit import Vit

@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 
 from collaborate.schedule.desks import Paper, kind, tasks
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.schedule import dems_a
 from edgesmith.collaborate.schedule.baselines import BASELINES
 from edgesmith.collaborate.schedule.dems import CLOUD_MARGIN_MS, Dems, Fixed

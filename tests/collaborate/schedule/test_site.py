@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from collaborate.schedule.desks import kind, tasks
-from edgesmith.collaborate.link import Link, Outage
+from edgesmith.collaborate.links.link import Link, Outage
 from edgesmith.collaborate.schedule.baselines import cloud_only, edf_both, edf_edge, hpf_edge, sjf_both
 from edgesmith.collaborate.schedule.network import NETWORKS, trapezium, wandering
 from edgesmith.collaborate.schedule.optimum import MOST_TASKS, optimum, without_edge

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from collaborate.serve.conftest import MODEL, TOKEN, sleepy, tail
 from collaborate.serve.test_breaker import until
-from edgesmith.collaborate.ledger import Ledger
+from edgesmith.collaborate.links.ledger import Ledger
 from edgesmith.collaborate.serve import wire
 from edgesmith.collaborate.serve.access import Access
 from edgesmith.collaborate.serve.breaker import Policy

@@ -8,7 +8,7 @@ import pytest
 
 from collaborate.serve.conftest import TOKEN
 from collaborate.serve.test_client import DEVICE, TAIL, picture
-from edgesmith.collaborate.link import Link, Outage
+from edgesmith.collaborate.links.link import Link, Outage
 from edgesmith.collaborate.serve import shaper as shapers
 from edgesmith.collaborate.serve.access import Access
 from edgesmith.collaborate.serve.client import Client

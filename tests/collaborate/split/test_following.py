@@ -2,8 +2,8 @@
 
 import pytest
 
-from edgesmith.collaborate.channel import Channel
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.channel import Channel
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.split.following import MARGIN, REMEMBERED, Choice, Follower
 
 CHOICES = [Choice(100, 1.0, 0.7), Choice(300, 2.0, 0.8), Choice(900, 4.0, 0.9)]

@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pytest
 
-from edgesmith.collaborate.link import Link, Outage
+from edgesmith.collaborate.links.link import Link, Outage
 from edgesmith.collaborate.world.faults import Faults, Slow, random_faults
 from edgesmith.collaborate.world.fleet import run_fleet
 from edgesmith.collaborate.world.fleet_check import check_fleet

@@ -5,8 +5,8 @@ from statistics import fmean
 
 import pytest
 
-from edgesmith.collaborate.ledger import Entry
-from edgesmith.collaborate.link import Link, Outage
+from edgesmith.collaborate.links.ledger import Entry
+from edgesmith.collaborate.links.link import Link, Outage
 from edgesmith.collaborate.world.check import Tally, check
 from edgesmith.collaborate.world.faults import Faults, Slow, during, random_faults
 from edgesmith.collaborate.world.run import run

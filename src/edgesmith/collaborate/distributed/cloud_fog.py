@@ -9,7 +9,7 @@ from torch import nn
 from edgesmith.collaborate.distributed.cascade import Cascade, Outlook, Stage
 from edgesmith.collaborate.distributed.ladder import Goal, Rungs, bytes_of, climbed, read_ladder
 from edgesmith.collaborate.distributed.plan import Device, Divide, Part, Plan
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.task import Task

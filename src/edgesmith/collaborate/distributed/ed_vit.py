@@ -13,7 +13,7 @@ from edgesmith.collaborate.distributed.classes import Order, class_groups, class
 from edgesmith.collaborate.distributed.kl_importance import by_divergence, evenly
 from edgesmith.collaborate.distributed.plan import Device, Divide, Fusion, Part, Plan, encoded, seeded
 from edgesmith.collaborate.distributed.vit import Classifier, Sizes, SubVit, read_vit
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Split, Task

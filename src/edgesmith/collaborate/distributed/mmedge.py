@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgesmith.collaborate.distributed.multimodal import Settings, System, learned_system, sizes_of, without_largest
 from edgesmith.collaborate.distributed.plan import FLOAT_BYTES, Device, Divide, Part, Plan
 from edgesmith.collaborate.distributed.streams import WIDTH, Branch, StreamNet, check_streams
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.core.card import Card, Claim, Source, method
 from edgesmith.core.errors import BadInput, DoesNotFit
 from edgesmith.core.task import Task

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgesmith.collaborate.channel import Channel
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.channel import Channel
+from edgesmith.collaborate.links.link import Link
 
 
 @dataclass(frozen=True)

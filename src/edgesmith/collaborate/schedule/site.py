@@ -8,8 +8,8 @@ from functools import partial
 
 from simpy import Environment
 
-from edgesmith.collaborate.ledger import Entry, How, Ledger
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.ledger import Entry, How, Ledger
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.schedule.strategy import End, Scheduler
 from edgesmith.collaborate.schedule.tasks import Task
 from edgesmith.collaborate.world.parts import Wire, later

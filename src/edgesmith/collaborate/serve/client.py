@@ -10,7 +10,7 @@ from itertools import count
 
 import numpy as np
 
-from edgesmith.collaborate.ledger import Entry, How, Ledger, Place
+from edgesmith.collaborate.links.ledger import Entry, How, Ledger, Place
 from edgesmith.collaborate.serve import wire
 from edgesmith.collaborate.serve.breaker import Breaker, Policy
 from edgesmith.collaborate.serve.transport import NoAnswer, Transport

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from edgesmith.collaborate.channel import Channel
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.channel import Channel
+from edgesmith.collaborate.links.link import Link
 
 PACKETS = 10  # that are read at once: TCP's first window, RFC 6928
 MAX_AHEAD_BYTES = 256 << 10  # of one connection and direction on the link; then its sender has to wait

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgesmith.collaborate.channel import Passage
-from edgesmith.collaborate.link import Link, at_rate
+from edgesmith.collaborate.links.channel import Passage
+from edgesmith.collaborate.links.link import Link, at_rate
 
 MARGIN = 0.8  # of the deadline (the authors' code of arXiv:2306.12691)
 REMEMBERED = (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from edgesmith.collaborate.ledger import Ledger
+from edgesmith.collaborate.links.ledger import Ledger
 from edgesmith.collaborate.world.faults import during
 from edgesmith.collaborate.world.spec import World
 

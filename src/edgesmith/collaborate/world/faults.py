@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from edgesmith.collaborate.link import Outage
+from edgesmith.collaborate.links.link import Outage
 
 KINDS = ("down", "outages", "slow", "garbage")
 MOST_OF_A_KIND = 3  # enough for faults that follow and that overlap one another

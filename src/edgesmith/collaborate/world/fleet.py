@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from simpy import Environment, Event
 
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.world.fleet_check import check_fleet
 from edgesmith.collaborate.world.parts import Device, Server, Status
 from edgesmith.collaborate.world.path import Answer, Call, Count, Handled, Message, Node, Path, Setting

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from simpy import Environment, Event
 
-from edgesmith.collaborate.channel import Channel, Passage
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.channel import Channel, Passage
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.world.faults import Faults
 from edgesmith.collaborate.world.spec import Serving
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from simpy import Environment, Event
 
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.world.breaker import Breaker
 from edgesmith.collaborate.world.parts import Job, Server, Status, Wire, later
 from edgesmith.collaborate.world.run import PROBE_BYTES

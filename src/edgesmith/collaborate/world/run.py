@@ -6,7 +6,7 @@ from typing import Any
 
 from simpy import Environment, Event
 
-from edgesmith.collaborate.ledger import FIGURES, Entry, How, Ledger, Place
+from edgesmith.collaborate.links.ledger import FIGURES, Entry, How, Ledger, Place
 from edgesmith.collaborate.world.breaker import Breaker
 from edgesmith.collaborate.world.check import Tally, check
 from edgesmith.collaborate.world.faults import during, merged

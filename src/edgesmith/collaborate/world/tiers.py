@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.link import Link
 from edgesmith.collaborate.world.faults import Faults
 from edgesmith.collaborate.world.spec import MAX_REQUESTS, Breaking, Serving
 from edgesmith.core.errors import BadInput

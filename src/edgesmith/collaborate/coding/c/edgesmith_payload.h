@@ -1,7 +1,7 @@
 /* A tensor to what crosses a link: its numbers narrowed to even steps, packed or entropy coded.
  *
  * Layout: values as they lie in memory; packed, number i takes the bits i * bits and on of the bytes, lowest first, and
- * 0 fills up the last byte. Rounding: a number takes the step that collaborate/payload.py gives it; for floats that is
+ * 0 fills up the last byte. Rounding: a number takes the step that collaborate/crossing/payload.py gives it; for floats that is
  * the number of `thresholds` it reaches, each the least float of its step, so that no arithmetic is left. NaN takes 0.
  */
 #ifndef EDGESMITH_PAYLOAD_H

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edgesmith.collaborate.carry import Carried, carry, from_json, mean_bytes
-from edgesmith.collaborate.costs import FORMS, STORED, Form
+from edgesmith.collaborate.crossing.carry import Carried, carry, from_json, mean_bytes
+from edgesmith.collaborate.plan.costs import FORMS, STORED, Form
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Tensor
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesmith.collaborate.carry import Carried
 from edgesmith.collaborate.coding.board import source as code_source
 from edgesmith.collaborate.coding.native import FOLDER
-from edgesmith.collaborate.payload import Steps
+from edgesmith.collaborate.crossing.carry import Carried
+from edgesmith.collaborate.crossing.payload import Steps
 from edgesmith.core.errors import Unsupported
 
 PER_LINE = 12

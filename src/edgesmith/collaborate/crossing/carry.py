@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from edgesmith.collaborate.coding import Code, fit
-from edgesmith.collaborate.costs import Form
-from edgesmith.collaborate.payload import Steps, fit_steps
-from edgesmith.collaborate.payload import from_json as steps_from_json
+from edgesmith.collaborate.crossing.payload import Steps, fit_steps
+from edgesmith.collaborate.crossing.payload import from_json as steps_from_json
+from edgesmith.collaborate.plan.costs import Form
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import MAX_RANK, NAME, Tensor
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesmith.collaborate import link as links
-from edgesmith.collaborate.channel import Channel
-from edgesmith.collaborate.link import Link, Outage, Rate, expected_rounds
+from edgesmith.collaborate.links import link as links
+from edgesmith.collaborate.links.channel import Channel
+from edgesmith.collaborate.links.link import Link, Outage, Rate, expected_rounds
 from edgesmith.core.errors import BadInput
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesmith.collaborate.costs import FORMS, INT4, INT8, STORED, Costs, Form, figures_of, place_of
-from edgesmith.collaborate.cuts import cut_at, is_valid
-from edgesmith.collaborate.link import Link
-from edgesmith.collaborate.planner import Limits, Program, best_cut, score
+from edgesmith.collaborate.links.link import Link
+from edgesmith.collaborate.plan.costs import FORMS, INT4, INT8, STORED, Costs, Form, figures_of, place_of
+from edgesmith.collaborate.plan.cuts import cut_at, is_valid
+from edgesmith.collaborate.plan.planner import Limits, Program, best_cut, score
 from edgesmith.collaborate.serve.wire import Request, encode_request
 from edgesmith.core.graph import Graph, Op, Tensor
 

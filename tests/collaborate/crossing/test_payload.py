@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesmith.collaborate.payload import Steps, fit_steps, from_json
+from edgesmith.collaborate.crossing.payload import Steps, fit_steps, from_json
 from edgesmith.core.errors import BadInput
 from edgesmith.core.graph import Tensor
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from edgesmith.collaborate.cuts import Cut, prefixes
-from edgesmith.collaborate.ledger import Place
-from edgesmith.collaborate.link import Link
+from edgesmith.collaborate.links.ledger import Place
+from edgesmith.collaborate.links.link import Link
+from edgesmith.collaborate.plan.cuts import Cut, prefixes
 from edgesmith.collaborate.serve.wire import message_bytes
 from edgesmith.core.graph import Graph, Tensor
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesmith.collaborate.carry import Carried, carry
-from edgesmith.collaborate.carry_source import FILES, byte_steps, files, thresholds
-from edgesmith.collaborate.costs import FORMS, Form
-from edgesmith.collaborate.payload import Steps
+from edgesmith.collaborate.crossing.carry import Carried, carry
+from edgesmith.collaborate.crossing.carry_source import FILES, byte_steps, files, thresholds
+from edgesmith.collaborate.crossing.payload import Steps
+from edgesmith.collaborate.plan.costs import FORMS, Form
 from edgesmith.core.errors import Unsupported
 from edgesmith.core.graph import Tensor
 from edgesmith.emulate import Emulator

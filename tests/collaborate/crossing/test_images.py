@@ -3,7 +3,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from edgesmith.collaborate.images import PICTURES, Picture, are_pictures, picture_from_json, send
+from edgesmith.collaborate.crossing.images import PICTURES, Picture, are_pictures, picture_from_json, send
 from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Split
 

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from edgesmith.collaborate.costs import FRAME_BYTES, Costs, Figures, Form, figures_of
-from edgesmith.collaborate.cuts import Cut, cut_at, is_chain, state_groups
-from edgesmith.collaborate.link import Link, expected_rounds
+from edgesmith.collaborate.links.link import Link, expected_rounds
+from edgesmith.collaborate.plan.costs import FRAME_BYTES, Costs, Figures, Form, figures_of
+from edgesmith.collaborate.plan.cuts import Cut, cut_at, is_chain, state_groups
 from edgesmith.core.errors import Unsupported
 
 Goal = Literal["latency", "energy", "bytes"]

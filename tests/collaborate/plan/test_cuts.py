@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgesmith.collaborate.cuts import crossing, cut_at, halves, is_chain, is_valid, prefixes
+from edgesmith.collaborate.plan.cuts import crossing, cut_at, halves, is_chain, is_valid, prefixes
 from edgesmith.core.errors import BadInput
 from edgesmith.core.ops import interpret
 from edgesmith.lower import lower

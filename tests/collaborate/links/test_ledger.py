@@ -1,6 +1,6 @@
 import pytest
 
-from edgesmith.collaborate.ledger import Entry, How, Ledger
+from edgesmith.collaborate.links.ledger import Entry, How, Ledger
 
 
 def test_the_summary_counts_places_and_takes_percentiles_of_what_was_answered():

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgesmith.core.errors import BadInput
 from edgesmith.core.toml import Table, read
 
-BUILT_IN = Path(__file__).parent / "links"
+BUILT_IN = Path(__file__).parent
 MAX_FILE_BYTES = 1 << 20
 MAX_STEPS = 100_000  # of a trace: a day by the second
 

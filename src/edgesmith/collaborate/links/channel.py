@@ -4,7 +4,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from edgesmith.collaborate.link import Link, Rate
+from edgesmith.collaborate.links.link import Link, Rate
 
 
 @dataclass(frozen=True, slots=True)
