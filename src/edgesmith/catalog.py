@@ -15,6 +15,7 @@ FAMILIES = (
     "collaborate.split",
     "collaborate.distributed",
     "collaborate.schedule",
+    "collaborate.offloading",
     "measure",
 )
 
