@@ -70,10 +70,13 @@ def half_empty_task(seed: int = 0) -> Task:
         As in `scenes_detection_task`.
     """
     task = scenes_detection_task(seed)
-    parts = {
-        name: with_empty(getattr(task, name), np.random.default_rng((seed, 100 + i))) for i, name in enumerate(COUNTS)
-    }
-    return replace(task, name="half-empty-scenes", **parts)
+    train, calibration, validation, test = (
+        with_empty(getattr(task, name), np.random.default_rng((seed, len(COUNTS) + index)))
+        for index, name in enumerate(COUNTS)
+    )
+    return replace(
+        task, name="half-empty-scenes", train=train, calibration=calibration, validation=validation, test=test
+    )
 
 
 def with_empty(split: Split, rng: np.random.Generator) -> Split:
@@ -86,10 +89,22 @@ def with_empty(split: Split, rng: np.random.Generator) -> Split:
 
 def presence_task(task: Task) -> Task:
     """Whether anything is there at all: a detection task with labels 0, nothing, and 1."""
-    parts = {name: Split(getattr(task, name).inputs, present(getattr(task, name).labels)) for name in COUNTS}
     return replace(
-        task, name=f"{task.name}-presence", metric=ACCURACY, loss="cross_entropy", classes=("empty", "item"), **parts
+        task,
+        name=f"{task.name}-presence",
+        train=told(task.train),
+        calibration=told(task.calibration),
+        validation=told(task.validation),
+        test=told(task.test),
+        metric=ACCURACY,
+        loss="cross_entropy",
+        classes=("empty", "not empty"),
     )
+
+
+def told(split: Split) -> Split:
+    """The same samples; whether each has an item."""
+    return Split(split.inputs, present(split.labels))
 
 
 def present(labels: np.ndarray) -> np.ndarray:
