@@ -21,7 +21,7 @@ from edgesmith.data.nsl_kdd import nsl_kdd_attacks_task, nsl_kdd_task
 from edgesmith.data.occupancy import occupancy_task
 from edgesmith.data.own import task_from_csv, task_from_folder, task_from_npz
 from edgesmith.data.scenes import scenes_task
-from edgesmith.data.scenes_detection import scenes_detection_task
+from edgesmith.data.scenes_detection import half_empty_task, scenes_detection_task
 
 __all__ = ["NAMED", "load_task", "named_task"]
 
@@ -31,6 +31,7 @@ NAMED: dict[str, Callable[[], Task]] = {
     "digits": digits_task,
     "fashion-mnist": fashion_mnist_task,
     "fsdd": fsdd_task,
+    "half-empty-scenes": half_empty_task,
     "nsl-kdd": nsl_kdd_task,
     "nsl-kdd-attacks": nsl_kdd_attacks_task,
     "occupancy": occupancy_task,

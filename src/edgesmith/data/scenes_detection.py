@@ -1,12 +1,14 @@
 """Find and name clothes and digits in 64x64 scenes: a box and a class per item."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from edgesmith.core.task import Normalize, Split, Task
+from edgesmith.core.task import ACCURACY, Normalize, Split, Task
 from edgesmith.data.detection import MAP
 from edgesmith.data.digits import digits_task
 from edgesmith.data.fashion_mnist import FASHION_MNIST, fashion_mnist_task
-from edgesmith.data.scenes import CLASS_OF, CLASSES, ITEM, NO_ITEM, Layout, Scenes, compose, scaler
+from edgesmith.data.scenes import CLASS_OF, CLASSES, ITEM, NO_ITEM, Layout, Scenes, background, compose, scaler
 
 DIGIT = len(CLASSES) - 1  # the class after the four of clothes
 KINDS = (*CLASSES[1:], "digit")
@@ -59,3 +61,52 @@ def boxes_of(scenes: Scenes) -> np.ndarray:
     """Labels for detection: (n, most items, 5) int64 class, top, left, bottom, right; all NO_ITEM where none is."""
     absent = scenes.labels[..., None] == NO_ITEM
     return np.where(absent, NO_ITEM, np.concatenate((scenes.labels[..., None], scenes.boxes), axis=-1))
+
+
+def half_empty_task(seed: int = 0) -> Task:
+    """The same scenes, and as many frames in which there is nothing but background, in random order.
+
+    Raises:
+        As in `scenes_detection_task`.
+    """
+    task = scenes_detection_task(seed)
+    train, calibration, validation, test = (
+        with_empty(getattr(task, name), np.random.default_rng((seed, len(COUNTS) + index)))
+        for index, name in enumerate(COUNTS)
+    )
+    return replace(
+        task, name="half-empty-scenes", train=train, calibration=calibration, validation=validation, test=test
+    )
+
+
+def with_empty(split: Split, rng: np.random.Generator) -> Split:
+    """The samples and as many empty frames, shuffled."""
+    frames = np.stack([np.rint(background(LAYOUT.size, rng)).astype(np.uint8) for _ in range(len(split))])
+    labels = np.full_like(split.labels, NO_ITEM)
+    order = rng.permutation(2 * len(split))
+    return Split(np.concatenate((split.inputs, frames[:, None]))[order], np.concatenate((split.labels, labels))[order])
+
+
+def presence_task(task: Task) -> Task:
+    """Whether anything is there at all: a detection task with labels 0, nothing, and 1."""
+    return replace(
+        task,
+        name=f"{task.name}-presence",
+        train=told(task.train),
+        calibration=told(task.calibration),
+        validation=told(task.validation),
+        test=told(task.test),
+        metric=ACCURACY,
+        loss="cross_entropy",
+        classes=("empty", "not empty"),
+    )
+
+
+def told(split: Split) -> Split:
+    """The same samples; whether each has an item."""
+    return Split(split.inputs, present(split.labels))
+
+
+def present(labels: np.ndarray) -> np.ndarray:
+    """(n,) int64 of labels (n, most items, 5): 1 where a frame has an item."""
+    return (labels[..., 0] != NO_ITEM).any(axis=1).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from edgesmith.collaborate.split.bottlefit import bottlefit
 from edgesmith.collaborate.split.entropic_student import entropic_student
+from edgesmith.collaborate.split.ghnd import ghnd
 from edgesmith.collaborate.split.slimmable import slimmable
 
-METHODS = (bottlefit, entropic_student, slimmable)
+METHODS = (bottlefit, entropic_student, ghnd, slimmable)
