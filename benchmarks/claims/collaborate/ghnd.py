@@ -36,9 +36,9 @@ import torch
 from torch import nn
 
 from edgesmith import targets, zoo
-from edgesmith.collaborate import link as links
-from edgesmith.collaborate.images import Picture, send
-from edgesmith.collaborate.link import at_rate
+from edgesmith.collaborate.crossing.images import Picture, send
+from edgesmith.collaborate.links import link as links
+from edgesmith.collaborate.links.link import at_rate
 from edgesmith.collaborate.split.bottleneck import Bottleneck, assemble, sealed
 from edgesmith.collaborate.split.cut import after, before, traced
 from edgesmith.collaborate.split.ghnd import ghnd
