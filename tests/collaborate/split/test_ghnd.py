@@ -141,6 +141,14 @@ def test_sureness_and_the_filter_agree(made, half_empty):
     assert (Prefilter(net, cut).keeps(values) == (chances >= cut)).mean() > 0.98  # batches round sums differently
 
 
+def test_nothing_is_sent_of_a_frame_below_the_threshold(made, half_empty):
+    with torch.no_grad():
+        values = made.head(torch.from_numpy(half_empty.normalize(half_empty.test.inputs[:1])))
+    net = Looker(2).eval()
+    assert Prefilter(net, 0.0).encode(made, values) == made.encode(values)
+    assert Prefilter(net, 1.1).encode(made, values) is None
+
+
 def test_half_of_the_frames_are_empty(task):
     frames = Split(np.zeros((10, 1, 64, 64), np.uint8), np.zeros((10, 4, 5), np.int64))
     both = with_empty(frames, np.random.default_rng(0))
@@ -155,6 +163,11 @@ def test_a_silent_detector_finds_nothing():
     outputs[..., 4 * BINS :] = -80.0
     labels = np.array([[[0, 1, 1, 9, 9]]])
     assert MAP.compute(outputs, labels) == 0.0
+
+
+def test_a_layer_before_the_cut_is_refused(detector, task):
+    with pytest.raises(BadInput, match="'stem' does not lie behind 'fine'"):
+        ghnd(("fine", "stem"), QUICK, NARROW)(detector, task)
 
 
 @pytest.mark.parametrize("recall", [0.0, 1.5])

@@ -67,9 +67,14 @@ def assemble(module: nn.Module, task: Task, layers: tuple[str, ...], bottleneck:
     """Encoder and decoder with fresh weights before a copy of the module's later layers.
 
     Raises:
-        BadInput: layers that are not there or cannot be cut after, or sizes that halving does not meet.
+        BadInput: layers that are not there, that cannot be cut after or that do not lie behind the cut, or sizes that
+            halving does not meet.
     """
     teacher, learning = (traced(copy.deepcopy(module).eval(), layers) for _ in range(2))
+    tail = after(learning, layers[0])
+    within = {str(node.target) for node in tail.graph.nodes if node.op == "call_module"}
+    if astray := [name for name in layers[1:] if name not in within]:
+        raise BadInput(f"split: {astray[0]!r} does not lie behind {layers[0]!r}; need the replaced layer first.")
     example = task.normalize(task.calibration.inputs[:1])
     with torch.no_grad():
         target = before(teacher, layers[0])(torch.from_numpy(example)).shape[1:]
@@ -83,7 +88,7 @@ def assemble(module: nn.Module, task: Task, layers: tuple[str, ...], bottleneck:
         wanted=outputs_of(teacher, layers),
         encoder=head,
         decoder=behind,
-        tail=after(learning, layers[0]),
+        tail=tail,
         shape=shape,
         guides=layers[1:],
         bits=bottleneck.bits,

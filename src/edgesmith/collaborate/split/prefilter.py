@@ -45,6 +45,15 @@ class Prefilter:
         """(n,) bool for payloads (n, *shape): whether each is sent."""
         return self.net(values).softmax(1)[:, 1].numpy() >= self.threshold
 
+    def encode(self, model: SplitModel, values: Tensor) -> bytes | None:
+        """What is sent of one payload, (1, *shape); None where nothing is.
+
+        Raises:
+            BadInput: another shape.
+        """
+        data = model.encode(values)
+        return data if self.keeps(values.reshape(1, *model.shape))[0] else None
+
 
 def prefilter(model: SplitModel, task: Task, recipe: Recipe, recall: float = 0.98, seed: int = 0) -> Prefilter:
     """Train a filter on what a head sends, and set its threshold on the validation split.
