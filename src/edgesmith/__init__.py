@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from edgesmith.core.target import Target
     from edgesmith.core.task import Task
     from edgesmith.fit.fit import Fit, fit
+    from edgesmith.pipeline.split import split
 
 __version__ = "0.1.0"
-__all__ = ["Budget", "Fit", "Reading", "Target", "Task", "fit"]
+__all__ = ["Budget", "Fit", "Reading", "Target", "Task", "fit", "split"]
 
 HOMES = {
     "Budget": "edgesmith.core.budget",
@@ -25,6 +26,7 @@ HOMES = {
     "Target": "edgesmith.core.target",
     "Task": "edgesmith.core.task",
     "fit": "edgesmith.fit",
+    "split": "edgesmith.pipeline.split",
 }
 
 

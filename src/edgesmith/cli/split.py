@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from edgesmith.cli.models import load, need_task
 from edgesmith.cli.options import TARGET, Data, Json, ModelSpec, Precision, Seed, Trust
 from edgesmith.cli.output import as_json, say, table, working
-from edgesmith.core.budget import parse_quantity
-from edgesmith.core.errors import BadInput
+from edgesmith.core.budget import Budget, parse_quantity
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from edgesmith.pipeline.splitting import Setting
+    from edgesmith.collaborate.plan.planner import Goal
 
 MAIN_LINK = "wifi"
 DeviceName = Annotated[str, typer.Option("--device", metavar="NAME", help=TARGET)]
@@ -68,50 +65,30 @@ def split(
 ) -> None:
     """Find where to cut a model between a device and a server, for a link."""
     from edgesmith.collaborate.links import link as links
-    from edgesmith.targets import load as load_target
+    from edgesmith.pipeline.split import Narrowing
+    from edgesmith.pipeline.split import split as plan
+    from edgesmith.pipeline.split_document import document
+    from edgesmith.pipeline.splitting import need_choice
 
     chosen = [links.load(name) for name in link or [MAIN_LINK, *(n for n in links.names() if n != MAIN_LINK)]]
-    machines = load_target(device), load_target(server)
     named = load(model, data, trust)
-    task = need_task(named)
-    from edgesmith.collaborate.plan.planner import Goal, Limits
-    from edgesmith.pipeline.bottlenecks import with_bottleneck
-    from edgesmith.pipeline.programs import Numbers, programs
-    from edgesmith.pipeline.split_document import Plan, document, write
-    from edgesmith.pipeline.splitting import Wish, need_choice, plan, setting
-
-    if goal not in get_args(Goal):
-        raise BadInput(f"split: --goal {goal!r}; need one of {', '.join(get_args(Goal))}.")
-    limits = Limits(
-        latency_ms=quantity(max_latency, "ms"),
-        energy_uj=quantity(max_energy, "uj"),
-        up_bytes=None if max_bytes is None else int(parse_quantity(max_bytes, "bytes")),
-        flash_bytes=None if machines[0].hosted else machines[0].flash_bytes,
-    )
-    wish = Wish(cast(Goal, goal), limits, quantity(min_accuracy, "fraction"))
     with working(f"costs of {named.name} on {device} and {server}, every cut, {len(chosen)} links"):
-
-        def ready(module: "nn.Module", name: str) -> "Setting":
-            graph = programs(module, named.example_inputs, task, name, Numbers(precision)).compiled
-            return setting(graph, task, *machines)
-
-        made, narrow = ready(named.module, named.name), None
-        if bottleneck:
-            trained = with_bottleneck(named.module, task, bottleneck, epochs, seed)
-            narrow = ready(trained, f"{named.name}_narrow")
-        found = Plan(made, wish, chosen, plan(made, chosen, wish, narrow), narrow)
-        facts = write(found, out) if out else document(found)
-    if out:
-        from edgesmith.report.split import write_plan
-
-        write_plan(facts, out / "plan.html")
+        found = plan(
+            named.module,
+            need_task(named),
+            device=device,
+            server=server,
+            links=chosen,
+            budget=Budget.parse(latency=max_latency, energy=max_energy, accuracy=min_accuracy),
+            goal=cast("Goal", goal),
+            max_bytes=None if max_bytes is None else int(parse_quantity(max_bytes, "bytes")),
+            narrowing=Narrowing(bottleneck, epochs, seed) if bottleneck else None,
+            precision=precision,
+            name=named.name,
+        )
+        facts = found.save(out) if out else document(found)
     as_json(facts) if json else show(facts, out)
     need_choice(found.options, chosen[0])
-
-
-def quantity(text: str | None, unit: str) -> float | None:
-    """A limit, where one is set."""
-    return None if text is None else parse_quantity(text, unit)
 
 
 def show(facts: dict[str, Any], out: Path | None) -> None:

@@ -22,6 +22,7 @@ from edgesmith.pipeline.joined import Joined
 from edgesmith.pipeline.plan_folder import PLAN_FILE
 from edgesmith.pipeline.realize import arranged, realize, write_artifact
 from edgesmith.pipeline.splitting import Option, Setting, Wish, along, kinds
+from edgesmith.report.split import write_plan
 
 VERSION = 1
 HELD_SAMPLES = 3  # run on an emulated board and held against this machine
@@ -51,6 +52,12 @@ class Plan:
     def chosen(self) -> Option | None:
         """Over the first link; None where nothing keeps to the limits."""
         return next((o for o in self.options if o.chosen and o.link == self.links[0].name), None)
+
+    def save(self, out: str | Path) -> dict[str, Any]:
+        """Write the plan, its page and the programs of what was chosen; errors as in `write` and `write_plan`."""
+        facts = write(self, Path(out))
+        write_plan(facts, Path(out) / "plan.html")
+        return facts
 
 
 def document(plan: Plan) -> dict[str, Any]:
