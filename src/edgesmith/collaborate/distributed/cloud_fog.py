@@ -81,6 +81,7 @@ class TierPlan(Plan):
             "the cloud as a store of events and a place to train: here it answers",
             "real boards and radios: predicted times, links in virtual time",
             "features instead of the input on their way up",
+            "contention for the air: each device's link is its own",
             "the paper's text beyond its opening and public summaries was not at hand; what is here of it are the "
             "three layers and what each is for. Confidence, temperatures, thresholds, deadlines and the ways round a "
             "failed node are ours",
