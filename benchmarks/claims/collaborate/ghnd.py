@@ -68,6 +68,14 @@ DEVICES = ("nucleo-l4r5zi", "raspberry-pi-4")
 RATES = np.geomspace(0.01, 100, 161)  # Mbit/s
 RAW_BYTES, REPLY_BYTES = 64 * 64, 120
 WAYS = ("local", "edge, raw", "edge, JPEG", "split", "split and filter")
+# Why claims do not hold, found after the run.
+LOSS = "twice the bytes lose 0.029, and 384 from an encoder twice as wide, in a run of seed 100, lost 0.057"
+ADAPTED = "a tail that learns adapts to the payload; GHND's stays as it was"
+BAND = {
+    "nucleo-l4r5zi": "a JPEG, whose coding counts as free, is but 27 bytes longer, and above 0.02 Mbit/s these take less "
+    "than the head's 10 ms; beside the raw picture the band is 0.09 to 3.0 Mbit/s",
+    "raspberry-pi-4": "it runs the whole detector in 0.7 ms, before any message has crossed",
+}
 Row = dict[str, Any]
 
 
@@ -214,23 +222,24 @@ def findings(rows: Sequence[Row], all_: Row, cost: Row) -> tuple[list[Finding], 
         return [row["mAP"][name] for row in rows]
 
     def maps(
-        claim: str, base: Sequence[float], ours: Sequence[float], said: str, met: Callable[[float, float], bool]
-    ) -> Finding:
+        claim: str, base: Sequence[float], ours: Sequence[float], said: str, met: Callable[[float, float], bool],
+        reason: str = "",
+    ) -> Finding:  # fmt: skip
         return compared(claim, "in-network compression by a bottleneck in the early layers (abstract)",
-                        "mAP@0.5:0.95", said, base, ours, met)  # fmt: skip
+                        "mAP@0.5:0.95", said, base, ours, met, reason)  # fmt: skip
 
     teacher, none = [all_["teacher"]] * len(rows), "not in the paper"
     jpegs = [lowest(all_["JPEG"], row["validation"])[0] for row in rows]
     found = [
         maps("GHND against HND", arm("HND"), arm("GHND"), "above", lambda base, ours: ours > base),
         maps("384 bytes against the whole detector", teacher, arm("GHND"), "at most 0.06 below",
-             lambda base, ours: ours >= base - 0.06),
+             lambda base, ours: ours >= base - 0.06, LOSS),
         maps("768 bytes against the whole detector", teacher, arm("GHND, 768 bytes"), "at most 0.04 below",
              lambda base, ours: ours >= base - 0.04),
         maps("against the detector's loss, tail as it was", arm("labels, tail as it was"), arm("GHND"), "at least that",
              lambda base, ours: ours >= base),
         maps("against the detector's loss, tail learning", arm("labels, tail learns"), arm("GHND"), "at least that",
-             lambda base, ours: ours >= base),
+             lambda base, ours: ours >= base, ADAPTED),
         maps("against the stem's features in 2 bits, 1,024 bytes", [all_["features"]["2"]] * len(rows), arm("GHND"),
              "above", lambda base, ours: ours > base),
         compared("payload beside a JPEG of the same mAP", "less data than the picture (abstract)", "bytes a frame",
@@ -252,7 +261,7 @@ def findings(rows: Sequence[Row], all_: Row, cost: Row) -> tuple[list[Finding], 
             found.append(compared(
                 f"{way} on {device}: width of the band in which it is the fastest", "an effective intermediate option "
                 "where local and edge computing fail (abstract)", "highest over lowest Mbit/s", "at least 2",
-                [1.0] * len(rows), [high / low for low, high in each], lambda _, ours: ours >= 2))  # fmt: skip
+                [1.0] * len(rows), [high / low for low, high in each], lambda _, ours: ours >= 2, BAND[device]))  # fmt: skip
         bands[f"{device}, ms by way"] = {way: [round(ms, 3) for ms in ways[0][way][::20]] for way in WAYS}
     return found, bands
 
