@@ -72,8 +72,8 @@ WAYS = ("local", "edge, raw", "edge, JPEG", "split", "split and filter")
 LOSS = "twice the bytes lose 0.029, and 384 from an encoder twice as wide, in a run of seed 100, lost 0.057"
 ADAPTED = "a tail that learns adapts to the payload; GHND's stays as it was"
 BAND = {
-    "nucleo-l4r5zi": "a JPEG, whose coding counts as free, is but 27 bytes longer, and above 0.02 Mbit/s these take less "
-    "than the head's 10 ms; beside the raw picture the band is 0.09 to 3.0 Mbit/s",
+    "nucleo-l4r5zi": "a JPEG, whose coding counts as free, is but 27 bytes longer, and above 0.02 Mbit/s these take "
+    "less than the head's 10 ms; beside the raw picture the band is 0.09 to 3.0 Mbit/s",
     "raspberry-pi-4": "it runs the whole detector in 0.7 ms, before any message has crossed",
 }
 Row = dict[str, Any]
@@ -261,7 +261,8 @@ def findings(rows: Sequence[Row], all_: Row, cost: Row) -> tuple[list[Finding], 
             found.append(compared(
                 f"{way} on {device}: width of the band in which it is the fastest", "an effective intermediate option "
                 "where local and edge computing fail (abstract)", "highest over lowest Mbit/s", "at least 2",
-                [1.0] * len(rows), [high / low for low, high in each], lambda _, ours: ours >= 2, BAND[device]))  # fmt: skip
+                [1.0] * len(rows), [high / low for low, high in each], lambda _, ours: ours >= 2,
+                BAND[device]))  # fmt: skip
         bands[f"{device}, ms by way"] = {way: [round(ms, 3) for ms in ways[0][way][::20]] for way in WAYS}
     return found, bands
 
