@@ -62,10 +62,12 @@ RULES = (*SINGLE, "random")
 OURS, OURS_FIVE, GREEDY, TOGETHER = "GMORL", "GMORL, five preferences", "weighted greedy", "rules together"
 SHARED, EACH, OWN = "scalarized, as long together", "scalarized, each as long", "GMORL, learned on the site"
 UNSEEN = ("2 edges", "10 edges", "fast edges")
+# Why claims do not hold, found after the run.
 EXACT = (
     "the rule knows to the instant what each server would take, GMORL sees a histogram in steps of a megabit; and here "
     "looking ahead gains too little to make up for that"
 )
+FEW = "five points already dominate nearly all that eleven do; an area shows little of a choice that is finer"
 Row = dict[str, float]
 Points = dict[str, list[tuple[float, float]]]
 
@@ -148,7 +150,8 @@ def findings(found: Sequence[dict[str, Row]]) -> list[Finding]:
         against("against the weighted greedy rule", "not in the paper", GREEDY, OURS, 1.0, EXACT),
         against("one policy against five that learned as long together, same preferences",
                 "above single-preference policies", SHARED, OURS_FIVE, 1.0),
-        against("the same, asked for eleven preferences", "any preference without learning again", SHARED, OURS, 1.02),
+        against("the same, asked for eleven preferences", "any preference without learning again", SHARED, OURS, 1.02,
+                FEW),
         against("one policy against five that each learned as long", "not in the paper", EACH, OURS_FIVE, 0.95),
         compared("unseen numbers and speeds, against GMORL that learned on the site alone", "an error of at most 1.7%",
                  "times, mean of three sites", "at least 0.983", ones, unseen, lambda _, ours: ours >= 0.983),
