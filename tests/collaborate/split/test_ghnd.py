@@ -9,7 +9,7 @@ from torch.nn import functional
 from edgesmith.collaborate.split.bottleneck import Bottleneck, assemble
 from edgesmith.collaborate.split.cut import input_and_outputs
 from edgesmith.collaborate.split.ghnd import ghnd
-from edgesmith.collaborate.split.prefilter import Looker, Prefilter, prefilter, sureness, threshold
+from edgesmith.collaborate.split.prefilter import FilterNet, Prefilter, prefilter, sureness, threshold
 from edgesmith.core.errors import BadInput
 from edgesmith.core.task import Normalize, Split, Task
 from edgesmith.data.detection import BINS, MAP
@@ -133,7 +133,7 @@ def test_a_filter_leaves_the_head_as_it_was(made, half_empty):
 
 def test_sureness_and_the_filter_agree(made, half_empty):
     torch.manual_seed(1)
-    net = Looker(2).eval()
+    net = FilterNet(2).eval()
     chances = sureness(nn.Sequential(made.head, net), half_empty, half_empty.test)
     cut = float(np.sort(chances)[40])
     with torch.no_grad():
@@ -144,7 +144,7 @@ def test_sureness_and_the_filter_agree(made, half_empty):
 def test_nothing_is_sent_of_a_frame_below_the_threshold(made, half_empty):
     with torch.no_grad():
         values = made.head(torch.from_numpy(half_empty.normalize(half_empty.test.inputs[:1])))
-    net = Looker(2).eval()
+    net = FilterNet(2).eval()
     assert Prefilter(net, 0.0).encode(made, values) == made.encode(values)
     assert Prefilter(net, 1.1).encode(made, values) is None
 

@@ -15,7 +15,7 @@ from edgesmith.training.loop import train_module
 from edgesmith.training.recipe import Recipe
 
 
-class Looker(nn.Sequential):
+class FilterNet(nn.Sequential):
     """(n, channels, h, w) payloads to (n, 2) scores of an empty frame and of one that is not.
 
     The two convolutions, each halving the picture, and the linear layer of the authors' Ext4ResNet, at this size.
@@ -75,7 +75,7 @@ def prefilter(model: SplitModel, task: Task, recipe: Recipe, recall: float = 0.9
         raise BadInput(f"prefilter: a payload of {model.shape}; need (channels, h, w).")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = Looker(model.shape[0])
+        net = FilterNet(model.shape[0])
     head = Still(model.head)
     train_module(nn.Sequential(head, net), task, recipe, seed)
     head.release()
