@@ -8,7 +8,7 @@ import edgesmith
 from edgesmith import Budget, zoo
 from edgesmith.collaborate.links.link import Link
 from edgesmith.core.errors import BadInput
-from edgesmith.pipeline.split import limits
+from edgesmith.pipeline.split import Narrowing, limits
 from edgesmith.targets import load
 
 
@@ -54,7 +54,11 @@ def test_a_boards_own_flash_is_a_limit_too():
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"links": []}, "need at least one"),
+        ({"links": []}, "with at least one"),
+        ({"links": "wifi"}, "need a sequence"),
+        ({"links": ["wifi", "wifi"]}, "need different names"),
+        ({"max_bytes": 0}, "need 1 or more"),
+        ({"narrowing": Narrowing("elsewhere")}, "no layer 'elsewhere'"),
         ({"links": ["telepathy"]}, "no link 'telepathy'"),
         ({"goal": "beauty"}, "need one of latency, energy, bytes"),
         ({"budget": Budget(ram_bytes=1000)}, "a limit on RAM"),
@@ -63,3 +67,8 @@ def test_a_boards_own_flash_is_a_limit_too():
 def test_what_cannot_be_planned_is_refused_at_once(bed, more, said):
     with pytest.raises(BadInput, match=said):
         edgesmith.split(bed.module, bed.task, device="stm32f103", **more)
+
+
+def test_a_bottleneck_that_learns_nothing_is_refused():
+    with pytest.raises(BadInput, match="need at least 1"):
+        Narrowing("features.3", epochs=0)

@@ -17,8 +17,8 @@ band is where GHND, with or without the filter, is faster than the device alone 
 JPEG.
 
 Added after a first run: the band beside a JPEG that is sent behind a filter of its own, the same net on the picture,
-trained alike; qualities 16 to 19, of which GHND's equal may be one; and a JPEG's bytes over empty frames too, where that
-first run took those of frames with objects for all and found a band from 0.042 to 0.355 Mbit/s with the filter.
+trained alike; qualities 16 to 19, of which GHND's equal may be one; and a JPEG's bytes over empty frames too, where
+that first run took those of frames with objects for all and found a band from 0.042 to 0.355 Mbit/s with the filter.
 
 Criteria, fixed before the run, on medians over the seeds: GHND's mAP above HND's; at most 0.06 below the teacher's at
 384 bytes, at most 0.04 at 768; at least that of either training on labels; above the stem's features in 2 bits (1,024
@@ -142,7 +142,7 @@ def filtered(model: SplitModel, seed: int) -> Row:
 
 
 def on_pictures(seed: int) -> Row:
-    """A filter on the picture itself; a JPEG's mean bytes by quality, of all half-empty frames and of those it sends."""
+    """A filter on the picture itself; a JPEG's mean bytes by quality, of all half-empty frames and of those sent."""
     torch.set_num_threads(1)
     begin, task = time.process_time(), half_empty_task()
     uncut = SplitModel(nn.Identity(), nn.Identity(), affine(0.0, 1.0, 8), task.test.inputs.shape[1:])

@@ -24,7 +24,7 @@ def with_bottleneck(module: nn.Module, task: Task, layer: str, epochs: int, seed
     """
     shape = task.train.inputs.shape[1:]
     if len(shape) != 3:
-        raise BadInput(f"split: --bottleneck needs pictures (channels, h, w); the inputs are {shape}.")
+        raise BadInput(f"split: a bottleneck needs pictures (channels, h, w); the inputs are {shape}.")
     small = max(shape[1:]) < SMALL
     bottleneck = Bottleneck(channels=4, width=16, halvings=2) if small else Bottleneck()
     recipe = Recipe(epochs=epochs, batch=BATCH, learning_rate=RATE)

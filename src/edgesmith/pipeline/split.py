@@ -29,6 +29,10 @@ class Narrowing:
     epochs: int = 5
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise BadInput(f"split: a bottleneck of {self.epochs} epochs; need at least 1.")
+
 
 def split(
     module: nn.Module,
@@ -59,16 +63,10 @@ def split(
         a plan; its `chosen` is None where nothing keeps to the budget, its `save` writes the page and both programs.
 
     Raises:
-        BadInput: no such target, link, goal or layer, or a limit on RAM.
+        BadInput: no such target, link, goal or layer, links of one name, or a limit on RAM or of no bytes.
     """
-    if goal not in get_args(Goal):
-        raise BadInput(f"split: --goal {goal!r}; need one of {', '.join(get_args(Goal))}.")
     budget = budget or Budget()
-    if budget.ram_bytes is not None:
-        raise BadInput("split: a limit on RAM; a plan has none but the device's own. Name a smaller device.")
-    chosen = [link if isinstance(link, Link) else built_in.load(link) for link in links]
-    if not chosen:
-        raise BadInput("split: no link; need at least one.")
+    chosen = checked(module, links, budget, goal, max_bytes, narrowing)
     here, there = (target if isinstance(target, Target) else load(target) for target in (device, server))
     wish = Wish(goal, limits(budget, max_bytes, here), budget.accuracy)
 
@@ -81,6 +79,36 @@ def split(
         trained = with_bottleneck(module, task, narrowing.layer, narrowing.epochs, narrowing.seed)
         narrow = ready(trained, f"{name}_narrow")
     return Plan(made, wish, chosen, plan(made, chosen, wish, narrow), narrow)
+
+
+def checked(
+    module: nn.Module,
+    links: Sequence[str | Link],
+    budget: Budget,
+    goal: str,
+    max_bytes: int | None,
+    narrowing: Narrowing | None,
+) -> list[Link]:
+    """The links, once nothing speaks against a plan.
+
+    Raises:
+        BadInput: as in `split`.
+    """
+    if goal not in get_args(Goal):
+        raise BadInput(f"split: a goal of {goal!r}; need one of {', '.join(get_args(Goal))}.")
+    if budget.ram_bytes is not None:
+        raise BadInput("split: a limit on RAM; a plan has none but the device's own. Name a smaller device.")
+    if max_bytes is not None and max_bytes < 1:
+        raise BadInput(f"split: at most {max_bytes} bytes a request; need 1 or more, or no limit.")
+    if narrowing and narrowing.layer not in dict(module.named_modules()):
+        raise BadInput(f"split: the module has no layer {narrowing.layer!r}; need a name as in named_modules().")
+    if not links or isinstance(links, str):
+        raise BadInput(f"split: links are {links!r}; need a sequence, with at least one.")
+    chosen = [link if isinstance(link, Link) else built_in.load(link) for link in links]
+    names = [link.name for link in chosen]
+    if len(set(names)) < len(names):
+        raise BadInput(f"split: links {', '.join(names)}; need different names. Rename a file, or leave one out.")
+    return chosen
 
 
 def limits(budget: Budget, max_bytes: int | None, device: Target) -> Limits:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from edgesmith.collaborate.offloading import rules
 from edgesmith.collaborate.offloading.gmorl import FEATURES, Training, gmorl, observed, with_preference
 from edgesmith.collaborate.offloading.policy import run, weighed
-from edgesmith.collaborate.offloading.rules import weighted_greedy
 from edgesmith.collaborate.offloading.sac import Rates, Sac, Servers
 from edgesmith.collaborate.offloading.servers import Episode, Site, Task, drawn
 from edgesmith.core.errors import BadInput
@@ -37,7 +37,7 @@ def test_a_last_row_pulls_critics_to_its_rewards() -> None:
 
 
 def test_what_follows_is_the_lower_target_with_its_entropy() -> None:
-    """arXiv:1910.07207: sum over actions of chance * (min Q - temperature * log chance)."""
+    """As arXiv:1910.07207, sum over actions of chance * (Q - temperature * log chance), Q of one net for the state."""
     sac, data = Sac(2, 8, Rates(), 1), row((0.0, 0.0), 1.0)
     with torch.no_grad():
         chances, logs = sac.chances(data["then"], ONES)
@@ -110,7 +110,7 @@ def test_one_policy_serves_opposite_preferences() -> None:
     """A cloud that is eight times as fast, at 64 times the energy a bit."""
     policy = gmorl(QUICK, seed=1)([FAST_OR_THRIFTY])
     in_haste, thrifty = run(FAST_OR_THRIFTY, policy, 1.0, [7]), run(FAST_OR_THRIFTY, policy, 0.0, [7])
-    assert in_haste[0] < 1.25 * run(FAST_OR_THRIFTY, weighted_greedy, 1.0, [7])[0]
+    assert in_haste[0] < 1.25 * run(FAST_OR_THRIFTY, rules.weighted_greedy, 1.0, [7])[0]
     assert in_haste[0] < 0.6 * thrifty[0] and thrifty[1] < 0.4 * in_haste[1]
 
 
@@ -119,12 +119,36 @@ def test_one_preference_alone_heeds_no_other() -> None:
     assert run(FAST_OR_THRIFTY, policy, 0.0, [3]) == run(FAST_OR_THRIFTY, policy, 1.0, [3])
 
 
-def test_the_weighted_greedy_rule_takes_the_least_weighted_cost() -> None:
+def test_rewards_weigh_seconds_and_joules_by_the_preference() -> None:
+    """0.01 a second, 5 a joule."""
+    assert weighed((3.0, 0.2), 1.0) == pytest.approx(-0.03)
+    assert weighed((3.0, 0.2), 0.0) == pytest.approx(-1.0)
+    assert weighed((3.0, 0.2), 0.25) == pytest.approx(-0.7575)
+
+
+def test_the_weighted_greedy_rule_takes_the_least_delay_or_the_least_energy() -> None:
     episode = Episode(FAST_OR_THRIFTY, drawn(FAST_OR_THRIFTY, 2))
-    for preference in (0.0, 0.3, 1.0):
-        costs = [weighed(episode.cost(server), preference) for server in range(3)]
-        assert weighted_greedy(episode, preference) == int(np.argmax(costs))
+    for _ in range(20):
+        delays, energies = zip(*(episode.cost(server) for server in range(3)), strict=True)
+        assert rules.weighted_greedy(episode, 1.0) == int(np.argmin(delays))
+        assert rules.weighted_greedy(episode, 0.0) == int(np.argmin(energies))
         episode.assign(0)
+
+
+def test_each_rule_looks_at_what_it_is_named_after() -> None:
+    """Server 0 is fast and loaded, 1 has the best link, 2 is slow and empty with the worst link."""
+    tasks = [Task(0.0, 3e6, np.array([1e9, 2e9, 1e6])) for _ in range(4)]
+    episode = Episode(Site((4e9, 2e9, 1e9)), tasks)
+    for server in (0, 0, 1):
+        episode.assign(server)
+    assert rules.fastest_server(episode, 0.5) == 0
+    assert rules.fastest_link(episode, 0.5) == 1
+    assert rules.fewest_tasks(episode, 0.5) == 0  # 3 / 4, 2 / 2 and 1 / 1 tasks a GHz
+    assert rules.least_work(episode, 0.5) == 0  # 9 / 4, 6 / 2 and 3 / 1 Mbit a GHz
+    assert rules.least_energy(episode, 0.5) == 1  # 0.0246, 0.0063 and 0.6015 J
+    assert rules.round_robin(episode, 0.5) == 0
+    chosen = rules.random_server(1)
+    assert {chosen(episode, 0.5) for _ in range(50)} == {0, 1, 2}
 
 
 @pytest.mark.parametrize("preference", [-0.1, 1.5, float("nan")])
@@ -136,3 +160,20 @@ def test_a_preference_outside_its_range_is_refused(preference: float) -> None:
 def test_training_of_nothing_is_refused() -> None:
     with pytest.raises(BadInput, match="at least 1"):
         Training(tasks=0)
+
+
+def test_nothing_to_learn_on_is_refused() -> None:
+    with pytest.raises(BadInput, match="no sites"):
+        gmorl()([])
+
+
+@pytest.mark.parametrize("rates", [{"discount": 1.5}, {"entropy": 2.0}, {"follow": 0.0}, {"learning_rate": -1.0}])
+def test_rates_that_cannot_be_are_refused(rates: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match="sac: "):
+        Rates(**rates)
+
+
+@pytest.mark.parametrize(("preference", "seeds"), [(7.0, [1]), (float("nan"), [1]), (0.5, [])])
+def test_a_run_of_nothing_or_of_no_preference_is_refused(preference: float, seeds: list[int]) -> None:
+    with pytest.raises(BadInput, match="run: "):
+        run(FAST_OR_THRIFTY, rules.round_robin, preference, seeds)

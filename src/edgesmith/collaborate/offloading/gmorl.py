@@ -69,8 +69,11 @@ class Training:
             Claim("it serves numbers and speeds of servers that it did not learn on", experiment=EXPERIMENT),
         ),
         omits=(
-            "the paper's text beyond its beginning, which was not found: rewards, histogram and constants are those of"
-            " the forerunner's code (arXiv:2307.14346), the nets and what else is seen of a server are ours",
+            "the paper's text beyond its beginning, which was not found: the form of the rewards, the histogram and the"
+            " constants of servers and tasks are those of the forerunner's code (arXiv:2307.14346); the nets, what else"
+            " is seen of a server, and a tenth of its weight of energy are ours",
+            "the lower critic action by action in what follows: the one that is lower for the whole state, as each has"
+            " two objectives",
             "steps of one second in which one task is assigned at most: tasks are assigned as they come",
             "the channel: gains are squared in the forerunner's code, so that every link carries 0.5 Gbit/s and more;"
             " here Shannon's rate over Rayleigh fading, from a handset of 0.2 W",

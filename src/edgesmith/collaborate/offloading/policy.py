@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgesmith.collaborate.offloading.servers import Episode, Site, drawn
+from edgesmith.core.errors import BadInput
 
 Policy = Callable[[Episode, float], int]  # (episode, preference of delay over energy in 0 to 1) -> server
 Learner = Callable[[Sequence[Site]], Policy]
@@ -24,7 +25,13 @@ def weighed(cost: tuple[float, float], preference: float) -> float:
 
 
 def run(site: Site, policy: Policy, preference: float, seeds: Sequence[int]) -> tuple[float, float]:
-    """Mean delay in s and mean energy in J of a task, over the episodes of these seeds."""
+    """Mean delay in s and mean energy in J of a task, over the episodes of these seeds.
+
+    Raises:
+        BadInput: no seeds, or a preference outside 0 to 1.
+    """
+    if not seeds or not 0 <= preference <= 1:
+        raise BadInput(f"run: {len(seeds)} seeds, preference {preference:g}; need at least one, and 0 to 1.")
     costs = []
     for seed in seeds:
         episode = Episode(site, drawn(site, seed))

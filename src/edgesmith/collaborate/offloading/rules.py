@@ -24,7 +24,7 @@ def fewest_tasks(episode: Episode, _: float) -> int:
 
 
 def least_work(episode: Episode, _: float) -> int:
-    """The server that would be done first with all it has and the task."""
+    """The server that would first be done with all it has and the task, were all data there."""
     assert episode.task is not None
     left = np.array([sum(server.left_bits()) for server in episode.servers]) + episode.task.bits
     return int(np.argmin(left / episode.site.hz))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgesmith.collaborate.offloading.replay import follow
+from edgesmith.core.errors import BadInput
 
 
 class Servers(nn.Module):
@@ -53,6 +54,10 @@ class Rates:
     follow: float = 0.005
     discount: float = 0.9
     entropy: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not (self.learning_rate > 0 and 0 < self.follow <= 1 and 0 <= self.discount < 1 and 0 <= self.entropy <= 1):
+            raise BadInput(f"sac: {self}; need a rate above 0, follow in (0, 1], discount below 1, entropy in [0, 1].")
 
 
 class Sac:
@@ -112,7 +117,8 @@ class Sac:
     def following(self, rows: dict[str, Tensor]) -> Tensor:
         """(n, 2): what the next state is worth, of the target that weighs less there, with the policy's entropy.
 
-        The weights add up to one, so the entropy that both objectives bear counts once.
+        The paper takes the lower target action by action; here it is one for the whole state, so that both objectives
+        come of the same net. The weights add up to one, so the entropy that both objectives bear counts once.
         """
         chances, logs = self.chances(rows["then"], rows["there"])
         each = torch.stack([(chances.unsqueeze(-1) * t(rows["then"], rows["there"])).sum(1) for t in self.targets])

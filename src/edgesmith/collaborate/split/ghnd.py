@@ -17,7 +17,7 @@ EXPERIMENT = "benchmarks/claims/collaborate/ghnd.py"
     Card(
         name="ghnd",
         does="replaces a detector's first layers by a narrow encoder and decoder that give what they and later layers"
-        " gave, and leaves the rest as it is; a small net on the payload keeps empty frames on the device",
+        " gave, and leaves the rest as it is; a filter on the head's outputs keeps empty frames on the device",
         source=Source("Matsubara, Levorato", 2020, "arXiv:2007.15818"),
         claims=(
             Claim("the tail is the teacher's, bit for bit", test="test_the_tail_is_the_teachers"),
@@ -41,9 +41,9 @@ EXPERIMENT = "benchmarks/claims/collaborate/ghnd.py"
         omits=(
             "R-CNN detectors on COCO: small detectors without anchors here",
             "the decoder's and encoder's exact layers, which are for 800-pixel pictures: BottleFit's are taken",
-            "a filter on the features of the head's first layer: it reads the payload",
+            "a filter on the features of the head's first layer: it reads the head's outputs",
             "a range of the payload's values found anew for every picture: fixed by calibration, so that none is sent",
-            "SGD and stepped rates",
+            "stepped rates, and SGD for the filter: AdamW with a cosine",
         ),
     )
 )
@@ -60,7 +60,7 @@ def ghnd(
         layers: dotted names; the first is the last layer that is replaced. The others, behind it, are matched too:
             layer2, layer3 and layer4 of the ResNet within the authors' R-CNNs. The first alone is plain HND.
         recipe: 20 epochs at 1e-3 are the authors'.
-        bottleneck: 3 channels of 8 bits in the paper's smallest; (n, 3, h, w) is what a JPEG would have to beat.
+        bottleneck: 3 channels of 8 bits in the paper's smallest.
         seed: of the encoder's and decoder's first weights, and of the batches.
         run: keeps the training's state, and hears of epochs.
 

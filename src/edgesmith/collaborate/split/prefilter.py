@@ -1,4 +1,7 @@
-"""Empty frames stay on the device: a small net on a head's payload says whether anything is there to be found."""
+"""Empty frames stay on the device: a small net on a head's outputs says whether anything is there to be found.
+
+Source: the neural filter of arXiv:2007.15818.
+"""
 
 from dataclasses import dataclass
 
@@ -16,7 +19,7 @@ from edgesmith.training.recipe import Recipe
 
 
 class FilterNet(nn.Sequential):
-    """(n, channels, h, w) payloads to (n, 2) scores of an empty frame and of one that is not.
+    """(n, channels, h, w) outputs of a head to (n, 2) scores of an empty frame and of one that is not.
 
     The two convolutions, each halving the picture, and the linear layer of the authors' Ext4ResNet, at this size.
     """
@@ -30,10 +33,10 @@ class FilterNet(nn.Sequential):
 
 @dataclass(frozen=True)
 class Prefilter:
-    """Decides on the device whether a payload is sent.
+    """Decides on the device whether a frame is sent.
 
     Attributes:
-        net: payloads (n, *shape) to (n, 2).
+        net: outputs of the head (n, *shape), before they are rounded, to (n, 2).
         threshold: least probability of an object at which a frame is sent.
     """
 
@@ -42,11 +45,11 @@ class Prefilter:
 
     @torch.no_grad()
     def keeps(self, values: Tensor) -> np.ndarray:
-        """(n,) bool for payloads (n, *shape): whether each is sent."""
+        """(n,) bool for outputs of the head (n, *shape): whether each frame is sent."""
         return self.net(values).softmax(1)[:, 1].numpy() >= self.threshold
 
     def encode(self, model: SplitModel, values: Tensor) -> bytes | None:
-        """What is sent of one payload, (1, *shape); None where nothing is.
+        """What is sent for one frame, of the head's (1, *shape); None where nothing is.
 
         Raises:
             BadInput: another shape.
@@ -56,7 +59,7 @@ class Prefilter:
 
 
 def prefilter(model: SplitModel, task: Task, recipe: Recipe, recall: float = 0.98, seed: int = 0) -> Prefilter:
-    """Train a filter on what a head sends, and set its threshold on the validation split.
+    """Train a filter on what a head gives, and set its threshold on the validation split.
 
     Args:
         model: its head stays as it is.
@@ -77,8 +80,10 @@ def prefilter(model: SplitModel, task: Task, recipe: Recipe, recall: float = 0.9
         torch.manual_seed(seed)
         net = FilterNet(model.shape[0])
     head = Still(model.head)
-    train_module(nn.Sequential(head, net), task, recipe, seed)
-    head.release()
+    try:
+        train_module(nn.Sequential(head, net), task, recipe, seed)
+    finally:
+        head.release()
     chances = sureness(nn.Sequential(model.head, net), task, task.validation)
     return Prefilter(net.eval(), threshold(chances[task.validation.labels == 1], recall))
 
