@@ -135,7 +135,8 @@ def shares(points: Points) -> Row:
     reference = tuple(np.max([points[rule][0] for rule in RULES], axis=0))
     everything = points | {TOGETHER: [points[rule][0] for rule in RULES]}
     return {
-        arm: hypervolume(np.array(each), reference) / (reference[0] * reference[1]) for arm, each in everything.items()
+        arm: hypervolume(np.array(each), reference) / float(reference[0] * reference[1])
+        for arm, each in everything.items()
     }
 
 
