@@ -80,12 +80,12 @@ WAYS = (*OTHERS, FILTERED, *OURS)
 LOSS = "twice the bytes lose 0.029, and 384 from an encoder twice as wide, in a run of seed 100, lost 0.057"
 ADAPTED = "a tail that learns adapts to the payload; GHND's stays as it was"
 SIFTED = (
-    "the same filter on the picture takes 8.9 ms, head and filter together 10.3, and is as selective; a JPEG of what it "
-    "sends has 385 to 395 bytes, the payload 384"
+    "the same filter on the picture takes 8.9 ms, head and filter together 10.3, and is as selective; a JPEG of what "
+    "it sends has 385 to 395 bytes, the payload 384"
 )
 BAND = {
-    "nucleo-l4r5zi": "a JPEG, whose coding counts as free, has 331 bytes over half-empty frames, fewer than the payload; "
-    "beside the raw picture the band is 0.09 to 3.0 Mbit/s",
+    "nucleo-l4r5zi": "a JPEG, whose coding counts as free, has 331 bytes over half-empty frames, fewer than the "
+    "payload; beside the raw picture the band is 0.09 to 3.0 Mbit/s",
     "raspberry-pi-4": "it runs the whole detector in 0.7 ms, before any message has crossed",
 }
 Row = dict[str, Any]
