@@ -46,6 +46,18 @@ LATE_MS = 25.0  # beyond a deadline: what a busy machine of two cores wakes a th
 CLIENTS, IDLE = 64, 1000
 DEADLINE_MS = 2000.0  # where a server that answers is what is looked for
 LOAD_DEADLINE_MS = 150.0  # of 64 clients at once: what does not come in time the device answers, never later
+NEAR_S = 0.3  # a request that a pause makes late ends so soon after it
+PAUSE_MS = 50.0  # from which on a process that only ticks says that it did not run
+TICKS = f"""
+import time
+last = time.monotonic()
+while True:
+    time.sleep(0.005)
+    now = time.monotonic()
+    if now - last > {PAUSE_MS / 1000}:
+        print(now, 1000 * (now - last), flush=True)
+    last = now
+"""
 Check = dict[str, Any]
 
 
@@ -118,6 +130,7 @@ class Tally:
         self.worst_ms = 0.0
         self.places: dict[str, int] = {}
         self.times_ms: list[float] = []
+        self.late_at_s: list[float] = []
 
     def ask(self, one: Client, value: float, deadline_ms: float) -> str:
         """One request."""
@@ -126,7 +139,9 @@ class Tally:
         sign = -1 if answer.entry.place == "fallback" else 1
         with self.lock:
             self.wrong += not np.array_equal(answer.outputs["y"], sign * truth(x))
-            self.late += answer.entry.total_ms > deadline_ms + LATE_MS
+            if answer.entry.total_ms > deadline_ms + LATE_MS:
+                self.late += 1
+                self.late_at_s.append(time.monotonic())
             self.worst_ms = max(self.worst_ms, answer.entry.total_ms - deadline_ms)
             self.places[answer.entry.place] = self.places.get(answer.entry.place, 0) + 1
             self.times_ms.append(answer.entry.total_ms)
@@ -137,6 +152,19 @@ class Tally:
         low, high = (float(np.percentile(self.times_ms, q)) for q in (50, 99))
         own = {"wrong": self.wrong, "late": self.late, "beyond_deadline_ms": round(self.worst_ms, 2)}
         return {**own, "places": self.places, "p50_ms": round(low, 2), "p99_ms": round(high, 2)}
+
+
+@contextlib.contextmanager
+def bystander() -> Iterator[list[tuple[float, float]]]:
+    """Fills a list with (moment s, ms) of every pause of this machine: when a process that only ticks did not run."""
+    pauses: list[tuple[float, float]] = []
+    with subprocess.Popen([sys.executable, "-c", TICKS], stdout=subprocess.PIPE, text=True) as ticking:
+        try:
+            yield pauses
+        finally:
+            ticking.terminate()
+            rows = ticking.stdout.read().split("\n") if ticking.stdout else []
+            pauses += [(float(at), float(ms)) for at, ms in (row.split() for row in rows if row)]
 
 
 def overhead() -> Check:
@@ -182,7 +210,7 @@ def timed(way: Callable[[], Any], times: int = 300) -> float:
 def load(seconds: float) -> Check:
     """64 clients at once."""
     tally, until_s, memory = Tally(), time.monotonic() + seconds, []
-    with process("server") as (started, port):
+    with process("server") as (started, port), bystander() as pauses:
 
         def work(index: int) -> None:
             one, turn = client(port), 0
@@ -203,6 +231,8 @@ def load(seconds: float) -> Check:
     grown = statistics.mean(memory[-third:]) / statistics.mean(memory[third : 2 * third] or memory)
     facts = {"clients": CLIENTS, "seconds": seconds, "deadline_ms": LOAD_DEADLINE_MS}
     facts |= {"per_second": round(len(tally.times_ms) / seconds)}
+    near = [any(abs(late - at) < NEAR_S for at, _ in pauses) for late in tally.late_at_s]
+    facts |= {"machine_pauses_ms": [round(ms) for _, ms in pauses], "late_within_a_pause": sum(near)}
     own = {"memory_kb": max(memory), "last_third_over_middle": round(grown, 3), **tally.facts()}
     return {**facts, **own, "holds": tally.wrong == 0 == tally.late and grown < 1.1}
 
