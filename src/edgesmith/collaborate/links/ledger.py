@@ -1,6 +1,6 @@
 """The ledger: what every request took, and how each of its figures was obtained."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -60,13 +60,14 @@ class Ledger:
 
     Args:
         columns: how each column of `FIGURES` was obtained; one that nobody names stays out of what is shown.
+        most: entries kept, the newest; None keeps all.
     """
 
-    def __init__(self, columns: Mapping[str, How]) -> None:
+    def __init__(self, columns: Mapping[str, How], most: int | None = None) -> None:
         if unknown := set(columns) - set(FIGURES):
             raise ValueError(f"ledger: no column {sorted(unknown)[0]!r}")
         self.columns = dict(columns)
-        self.entries: list[Entry] = []
+        self.entries: deque[Entry] = deque(maxlen=most)
 
     def add(self, entry: Entry) -> None:
         """Write one down."""
@@ -76,25 +77,27 @@ class Ledger:
         return len(self.entries)
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self.entries)
+        return iter(tuple(self.entries))  # at once: others may add meanwhile
 
     def column(self, name: str) -> np.ndarray:
         """(n,) float64 of one figure."""
-        return np.array([getattr(entry, name) for entry in self.entries], np.float64)
+        return np.array([getattr(entry, name) for entry in self], np.float64)
 
     def places(self) -> dict[Place, int]:
         """How many requests ended where."""
-        return dict(Counter(entry.place for entry in self.entries))
+        return dict(Counter(entry.place for entry in self))
 
     def summary(self) -> dict[str, Any]:
         """Counts, and of each column its mean and percentiles over the requests that were answered."""
-        answered = [entry for entry in self.entries if entry.place != "dropped"]
+        entries = tuple(self)
+        answered = [entry for entry in entries if entry.place != "dropped"]
         table = {
             name: {**figures([getattr(entry, name) for entry in answered]), **asdict(how)}
             for name, how in self.columns.items()
         }
-        in_time = sum(entry.in_time for entry in self.entries)
-        return {"requests": len(self), "in_time": in_time, "places": self.places(), "columns": table}
+        in_time = sum(entry.in_time for entry in entries)
+        places = dict(Counter(entry.place for entry in entries))
+        return {"requests": len(entries), "in_time": in_time, "places": places, "columns": table}
 
 
 def figures(values: Sequence[float]) -> dict[str, float | None]:

@@ -20,6 +20,7 @@ from edgesmith.core.errors import BadInput
 # The inputs, and the head's output, which is computed when it is first asked for.
 Fallback = Callable[[Arrays, Callable[[], Arrays]], Mapping[str, np.ndarray]]
 
+KEPT = 10_000  # newest requests in a client's own ledger: a device asks for months
 RECENT = 32  # fallbacks whose longest says how much time the next needs
 MARGIN = 1.25  # on that
 MARGIN_MS = 5.0  # for what lies between: decoding, and a thread that wakes late; Python's turn at a thread is 5 ms
@@ -123,7 +124,7 @@ class Client:
         policy: Policy | None = None,
     ) -> None:
         self.tail, self.device, self.transport = tail, device, transport
-        self.ledger = Ledger(COLUMNS) if ledger is None else ledger
+        self.ledger = Ledger(COLUMNS, KEPT) if ledger is None else ledger
         self.breaker = Breaker(transport.probe, policy)
         self.began_s = time.perf_counter()
         self.recent_s: deque[float] = deque([device.fallback_ms * 1e-3], RECENT)
