@@ -1,7 +1,9 @@
 """The server answers rightly or says why not, keeps its bounds, and ends in order."""
 
+import asyncio
 import contextlib
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from edgesmith.collaborate.serve import wire
 from edgesmith.collaborate.serve.access import Access, admits, read_token
 from edgesmith.collaborate.serve.calls import CHECK, NOT_SERVING, SERVING, STREAM
 from edgesmith.collaborate.serve.limits import Limits
+from edgesmith.collaborate.serve.server import on_signals
 from edgesmith.core.errors import BadInput
 
 
@@ -288,3 +291,18 @@ def test_health_says_when_it_ends(start, call):
     request, data = message(1.0)
     assert wire.decode_reply(caller.raw(data), request).status == "closing"
     assert request.model == MODEL
+
+
+def test_a_signal_wakes_a_loop_that_waits_for_events():
+    """Heard by another thread it interrupts nothing, like one between the loop's last step and its wait."""
+
+    async def until_told() -> float:
+        told, begin = asyncio.Event(), time.monotonic()
+        with on_signals(told.set):
+            threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+            await asyncio.wait_for(told.wait(), 10)
+        return time.monotonic() - begin
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert asyncio.run(until_told()) < 5
+    assert signal.getsignal(signal.SIGTERM) is before

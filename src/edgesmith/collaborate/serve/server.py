@@ -204,7 +204,7 @@ async def serve(server: Server, metrics_port: int | None, ready: Callable[[Addre
     """
     told = asyncio.Event()
     address = await server.start(metrics_port)
-    with _on_signals(told.set):
+    with on_signals(told.set):
         ready(address)
         await told.wait()
         told.clear()
@@ -218,13 +218,19 @@ async def serve(server: Server, metrics_port: int | None, ready: Callable[[Addre
 
 
 @contextlib.contextmanager
-def _on_signals(call: Callable[[], None]) -> Any:
-    """Within it SIGTERM and SIGINT only make the loop call."""
+def on_signals(call: Callable[[], None]) -> Any:
+    """Within it SIGTERM and SIGINT only make the loop call.
+
+    Through the loop's own handlers, which wake it: one of `signal.signal` runs when the loop next does, and a signal
+    between its last step and its wait for events would have been heard only at the next request.
+    """
     loop, before = asyncio.get_running_loop(), {}
     for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
+        before[number] = signal.getsignal(number)
+        loop.add_signal_handler(number, call)
     try:
         yield
     finally:
         for number, handler in before.items():
+            loop.remove_signal_handler(number)
             signal.signal(number, handler)
