@@ -1,4 +1,4 @@
-"""What the family's learners return: a policy, and what its choices cost."""
+"""Policies that send independent tasks to servers, how both objectives reward them, and what their choices cost."""
 
 from collections.abc import Callable, Sequence
 
